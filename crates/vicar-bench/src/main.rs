@@ -1,0 +1,2 @@
+//! Benchmarks of vicar beside its peers.
+fn main() {}

@@ -1,0 +1,2 @@
+//! HTTP and WebDAV as whoever signs in.
+#![forbid(unsafe_code)]

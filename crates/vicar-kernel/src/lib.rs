@@ -1,0 +1,2 @@
+//! The objects and routines of NT client impersonation.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! The ntifs.h names and layouts over vicar-kernel.

@@ -1,0 +1,1 @@
+//! NT client impersonation, enforced by the Linux kernel.

@@ -1,0 +1,10 @@
+//! The commands, one file each.
+
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod passwd;
+pub(crate) mod prove;
+pub(crate) mod run;
+pub(crate) mod sddl;
+pub(crate) mod serve;
+pub(crate) mod whoami;

@@ -1,0 +1,48 @@
+//! The `vicar` command: lets a server act as its client, and as nothing more.
+
+mod command;
+mod exit;
+
+use clap::{Parser, Subcommand};
+use exit::Exit;
+
+/// Lets a server act as its client, and as nothing more.
+#[derive(Debug, Parser)]
+#[command(name = "vicar", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows the whole thing on scratch files: three people, one server, and what the kernel said.
+    Demo(command::demo::Args),
+    /// Serves a directory over HTTP and WebDAV as whoever signs in.
+    Serve(command::serve::Args),
+    /// Runs the confused-deputy test against any WebDAV server.
+    Prove(command::prove::Args),
+    /// Writes a line of a password file; the password comes from standard input.
+    Passwd(command::passwd::Args),
+    /// Runs a command as a user, irrevocably.
+    Run(command::run::Args),
+    /// Shows the caller's token and what it is on this system.
+    Whoami(command::whoami::Args),
+    /// Decides who may do what with an object, and says why.
+    Check(command::check::Args),
+    /// Translates security descriptors between text (SDDL) and bytes.
+    Sddl(command::sddl::Args),
+}
+
+fn main() -> Exit {
+    match Cli::parse().command {
+        Command::Demo(args) => command::demo::run(args),
+        Command::Serve(args) => command::serve::run(args),
+        Command::Prove(args) => command::prove::run(args),
+        Command::Passwd(args) => command::passwd::run(args),
+        Command::Run(args) => command::run::run(args),
+        Command::Whoami(args) => command::whoami::run(args),
+        Command::Check(args) => command::check::run(args),
+        Command::Sddl(args) => command::sddl::run(args),
+    }
+}
