@@ -1,1 +1,24 @@
 //! NT client impersonation, enforced by the Linux kernel.
+//!
+//! A server holds a [`Server`], gets a [`ClientContext`] for each client that signed in, and does the client's work in
+//! a closure that receives [`AsClient`], the evidence that this thread holds the client's identity now: effective user,
+//! effective group and every supplementary group. When the closure returns, panics or never starts, the thread is what
+//! it was before; a thread that cannot get back ends the process.
+//!
+//! The types that matter: [`UnixIdentity`] (who), [`ClientContext`] (who, how far, as captured), [`Server::run_as`] (on
+//! this thread), [`ClientThreads`] (on threads that rest powerless), [`fs`] (file operations that need [`AsClient`]).
+//!
+//! This crate never decides policy: whether a server may act as a client is decided by `vicar-kernel`, and what the
+//! client may do is decided by the Linux kernel.
+
+pub mod capability;
+pub mod fs;
+pub mod identity;
+pub mod sidmap;
+pub mod source;
+pub mod supervisor;
+pub mod switch;
+
+mod sys;
+
+pub use identity::{IdentityError, KernelGid, KernelUid, UnixIdentity};

@@ -1,0 +1,1 @@
+//! Linux capabilities and NT privileges.
