@@ -1,4 +1,30 @@
 //! The Windows NT security model as values and decisions.
+//!
+//! Everything here is a value or a pure function: SIDs, masks, ACLs, security descriptors and their text form, the
+//! states of tokens, the access check and the privilege check. There is no I/O, no lock, no clock, no global and no
+//! unsafe code, and nothing reads who the calling thread is: identity is always an argument.
 #![no_std]
 #![forbid(unsafe_code)]
 extern crate alloc;
+
+pub mod group;
+pub mod integrity;
+pub mod level;
+pub mod luid;
+pub mod mask;
+pub mod privilege;
+pub mod sid;
+pub mod status;
+pub mod token;
+pub mod well_known;
+pub mod wire;
+
+pub use group::{Group, GroupAttributes};
+pub use integrity::IntegrityLevel;
+pub use level::ImpersonationLevel;
+pub use luid::Luid;
+pub use mask::{AccessMask, GenericMapping, RequestedMask};
+pub use privilege::{Privilege, PrivilegeSet};
+pub use sid::{Sid, SidRef};
+pub use status::NtStatus;
+pub use wire::ParseError;

@@ -1,0 +1,129 @@
+//! Groups of a token.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Deref;
+
+use crate::sid::{Sid, SidRef};
+
+bitflags::bitflags! {
+    /// What a token says about one of its groups.
+    ///
+    /// # NT
+    /// `SE_GROUP_*`.
+    ///
+    /// # Source
+    /// learn.microsoft.com, "SID Attributes in an Access Token".
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct GroupAttributes: u32 {
+        /// Cannot be disabled.
+        const MANDATORY = 0x1;
+        /// Enabled when the token was made.
+        const ENABLED_BY_DEFAULT = 0x2;
+        /// Counts for allow ACEs and for deny ACEs.
+        const ENABLED = 0x4;
+        /// May be made the owner of an object.
+        const OWNER = 0x8;
+        /// Counts for deny ACEs only.
+        const USE_FOR_DENY_ONLY = 0x10;
+        /// The group is an integrity level.
+        const INTEGRITY = 0x20;
+        /// The integrity level is in force.
+        const INTEGRITY_ENABLED = 0x40;
+        /// The group is local to the resource's domain.
+        const RESOURCE = 0x2000_0000;
+        /// The group stands for the logon session.
+        const LOGON_ID = 0xC000_0000;
+    }
+}
+
+impl GroupAttributes {
+    /// What Unix groups have: mandatory, enabled, enabled by default.
+    pub const ALWAYS_ENABLED: Self = Self::MANDATORY.union(Self::ENABLED_BY_DEFAULT).union(Self::ENABLED);
+
+    /// Returns whether the group counts for allow ACEs. A deny-only group never does.
+    #[must_use]
+    pub const fn counts_for_allow(self) -> bool {
+        self.contains(Self::ENABLED) && !self.contains(Self::USE_FOR_DENY_ONLY)
+    }
+
+    /// Returns whether the group counts for deny ACEs.
+    #[must_use]
+    pub const fn counts_for_deny(self) -> bool {
+        self.intersects(Self::ENABLED.union(Self::USE_FOR_DENY_ONLY))
+    }
+}
+
+/// A SID of a token, and what the token says about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Who.
+    pub sid: Sid,
+    /// In which way.
+    pub attributes: GroupAttributes,
+}
+
+impl Group {
+    /// Names a group and says how it counts.
+    #[must_use]
+    pub const fn new(sid: Sid, attributes: GroupAttributes) -> Self {
+        Self { sid, attributes }
+    }
+}
+
+/// Groups in their given order, with an index for look-up.
+///
+/// Copies share the entries. Look-up is a binary search; a SID that occurs twice is found twice.
+#[derive(Clone, Debug)]
+pub struct GroupList {
+    entries: Arc<[Group]>,
+    by_sid: Arc<[u32]>,
+}
+
+impl GroupList {
+    /// Makes a list and its index. Entries beyond `u32::MAX` cannot exist: they would not fit in memory.
+    #[must_use]
+    pub fn new(entries: Vec<Group>) -> Self {
+        let mut by_sid: Vec<u32> = (0u32..).zip(&entries).map(|(index, _)| index).collect();
+        by_sid.sort_by(|a, b| sid_at(&entries, *a).cmp(&sid_at(&entries, *b)));
+        Self { entries: entries.into(), by_sid: by_sid.into() }
+    }
+
+    /// Returns the entries with this SID; usually none or one.
+    pub fn find<'a>(&'a self, sid: SidRef<'a>) -> impl Iterator<Item = &'a Group> {
+        let start = self.by_sid.partition_point(|index| sid_at(&self.entries, *index) < Some(sid.as_bytes()));
+        let tail = self.by_sid.get(start..).unwrap_or(&[]);
+        tail.iter().map_while(move |index| {
+            let group = self.entries.get(usize::try_from(*index).ok()?)?;
+            (group.sid == sid).then_some(group)
+        })
+    }
+
+    /// Returns the bytes a copy of this list needs.
+    #[must_use]
+    pub fn size_of_copy(&self) -> usize {
+        size_of::<Group>().saturating_add(size_of::<u32>()).saturating_mul(self.entries.len())
+    }
+}
+
+fn sid_at(entries: &[Group], index: u32) -> Option<&[u8]> {
+    entries.get(usize::try_from(index).ok()?).map(|group| group.sid.as_bytes())
+}
+
+impl Deref for GroupList {
+    type Target = [Group];
+    fn deref(&self) -> &[Group] {
+        &self.entries
+    }
+}
+impl PartialEq for GroupList {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
+impl Eq for GroupList {}
+impl FromIterator<Group> for GroupList {
+    fn from_iter<I: IntoIterator<Item = Group>>(groups: I) -> Self {
+        Self::new(groups.into_iter().collect())
+    }
+}
