@@ -10,4 +10,5 @@
 //! kernel does.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod body;
