@@ -1,2 +1,76 @@
-//! Benchmarks of vicar beside its peers.
-fn main() {}
+//! Measures what acting as a client costs, beside the other ways of doing it, as paired ratios in one run.
+//!
+//! Each figure comes from a process of its own, pinned to one processor, started for it: identities, thread counts and
+//! capability sets of one method cannot leak into the next. Between every two measurements stands a plain one (the
+//! server's own call, no impersonation); a method's ratio is its time over the mean of the two plain ones around it, and
+//! what is printed is the median over the rounds.
+//!
+//! It measures; it decides nothing, and no other crate may depend on it.
+
+mod child;
+mod method;
+mod op;
+mod ours;
+mod peers;
+mod report;
+mod scratch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::method::Method;
+use crate::op::Op;
+
+/// Measures what acting as a client costs, beside the other ways of doing it.
+#[derive(Debug, Parser)]
+#[command(name = "vicar-bench", version)]
+struct Args {
+    /// Print `{rows: [{name, op, groups, median_ns, ratio, rounds, peer}]}` instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Every operation, more group counts and thread counts; a few minutes instead of seconds.
+    #[arg(long)]
+    full: bool,
+    /// How many times the whole list is gone through.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(3..=99))]
+    rounds: u32,
+    /// Length of one timed window in milliseconds; the best of several windows counts.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    window_ms: u64,
+    /// One measurement, in this process: how the program calls itself.
+    #[arg(long, hide = true, requires_all = ["op", "groups", "scratch"])]
+    measure: Option<Method>,
+    #[arg(long, hide = true)]
+    op: Option<Op>,
+    #[arg(long, hide = true)]
+    groups: Option<u32>,
+    #[arg(long, hide = true)]
+    scratch: Option<std::path::PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("vicar-bench: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), String> {
+    let window = std::time::Duration::from_millis(args.window_ms);
+    if let (Some(method), Some(op), Some(groups), Some(scratch)) = (args.measure, args.op, args.groups, &args.scratch) {
+        let ns = child::measure(method, &op::Target::new(op, scratch), groups, window)?;
+        println!("{ns}");
+        return Ok(());
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Err("needs root: it switches to throw-away user ids and back".to_owned());
+    }
+    let scratch = scratch::Scratch::create()?;
+    let report = report::Report::collect(args.full, args.rounds, window, scratch.path())?;
+    if args.json { report.print_json() } else { report.print_table() }
+}

@@ -1,0 +1,166 @@
+//! Rows: collected round by round, printed as a table or as JSON.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::child;
+use crate::method::Method;
+use crate::op::Op;
+
+/// One line of the result.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: &'static str,
+    op: &'static str,
+    groups: u32,
+    median_ns: f64,
+    ratio: f64,
+    rounds: usize,
+    peer: bool,
+    #[serde(skip)]
+    label: &'static str,
+}
+
+/// Everything that one run measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    rows: Vec<Row>,
+}
+
+/// What is measured in one place of the list.
+#[derive(Debug)]
+struct Series {
+    method: Method,
+    op: Op,
+    groups: u32,
+    nanoseconds: Vec<f64>,
+    ratios: Vec<f64>,
+}
+
+const QUICK: &[Method] = &[
+    Method::Plain,
+    Method::RunAs,
+    Method::Sticky,
+    Method::Pool,
+    Method::PoolBatch,
+    Method::Naive,
+    Method::Libc16,
+    Method::Setfsuid,
+    Method::Fork,
+];
+const FULL: &[Method] = &[
+    Method::Plain,
+    Method::RunAs,
+    Method::Sticky,
+    Method::Pool,
+    Method::PoolBatch,
+    Method::Naive,
+    Method::Libc1,
+    Method::Libc16,
+    Method::Libc128,
+    Method::Setfsuid,
+    Method::Fork,
+];
+
+impl Report {
+    /// Goes through the list `rounds` times and folds what it saw.
+    pub(crate) fn collect(full: bool, rounds: u32, window: Duration, scratch: &Path) -> Result<Self, String> {
+        let (methods, ops, groups): (_, &[Op], &[u32]) = if full {
+            (FULL, &[Op::OpenClose, Op::Statx, Op::OpenRead], &[3, 64, 1024])
+        } else {
+            (QUICK, &[Op::OpenClose], &[3, 64])
+        };
+        let mut list = Vec::new();
+        for &op in ops {
+            for &method in methods {
+                let counts = if method.knows_groups() { groups } else { &[0] };
+                for &groups in counts {
+                    list.push(Series { method, op, groups, nanoseconds: Vec::new(), ratios: Vec::new() });
+                }
+            }
+        }
+        for _ in 0..rounds {
+            let mut before: Option<(Op, f64)> = None;
+            for series in &mut list {
+                let plain = |op| child::spawn(Method::Plain, op, 0, window, scratch);
+                let first = match before {
+                    Some((op, plain)) if op == series.op => plain,
+                    Some(_) | None => plain(series.op)?,
+                };
+                let took = child::spawn(series.method, series.op, series.groups, window, scratch)?;
+                let second = plain(series.op)?;
+                before = Some((series.op, second));
+                series.nanoseconds.push(took);
+                series.ratios.push(took / f64::midpoint(first, second));
+            }
+        }
+        let rows = list
+            .into_iter()
+            .map(|series| Row {
+                name: series.method.name(),
+                op: series.op.name(),
+                groups: series.groups,
+                rounds: series.ratios.len(),
+                median_ns: tenths(median(series.nanoseconds)),
+                ratio: (median(series.ratios) * 1000.0).round() / 1000.0,
+                peer: series.method.is_peer(),
+                label: series.method.label(),
+            })
+            .collect();
+        Ok(Self { rows })
+    }
+
+    pub(crate) fn print_json(&self) -> Result<(), String> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| format!("JSON: {error}"))?;
+        println!("{text}");
+        Ok(())
+    }
+
+    pub(crate) fn print_table(&self) -> Result<(), String> {
+        println!("{:<46} {:<10} {:>6} {:>12} {:>9}", "way", "operation", "groups", "ns each", "x plain");
+        for row in &self.rows {
+            println!("{:<46} {:<10} {:>6} {:>12.0} {:>8.2}x", row.label, row.op, row.groups, row.median_ns, row.ratio);
+        }
+        let rounds = self.rows.first().map_or(0, |row| row.rounds);
+        println!(
+            "one processor; medians of {rounds} rounds; each ratio against the plain calls right before and after"
+        );
+        Ok(())
+    }
+}
+
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// The middle value; of an even number of values the lower of the two middle ones, and not a number of none.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len().saturating_sub(1) / 2;
+    values.get(middle).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_a_value_that_was_seen() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]).total_cmp(&2.0), std::cmp::Ordering::Equal);
+        assert_eq!(median(vec![9.0, 1.0, 2.0, 7.0]).total_cmp(&2.0), std::cmp::Ordering::Equal);
+        assert!(median(Vec::new()).is_nan());
+    }
+
+    #[test]
+    fn every_method_is_called_by_the_name_it_reports() {
+        use clap::ValueEnum;
+        for method in Method::value_variants() {
+            assert_eq!(method.to_possible_value().unwrap().get_name(), method.name());
+        }
+        for op in Op::value_variants() {
+            assert_eq!(op.to_possible_value().unwrap().get_name(), op.name());
+        }
+    }
+}
