@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Which crate may depend on which, and what may come from outside.
+
+The table is exact: an edge that is not in it fails, and so does an edge in it that nobody uses any more.
+Everything is read from `cargo metadata`; development dependencies count.
+"""
+
+import json
+import re
+import subprocess
+import sys
+
+EDGES = {
+    "vicar-nt": set(),
+    "vicar-kernel": {"vicar-nt"},
+    "vicar-os": {"vicar-kernel", "vicar-nt"},
+    "vicar-ntifs": {"vicar-kernel", "vicar-nt"},
+    "vicar-gateway": {"vicar-os"},
+    "vicar": {"vicar-gateway", "vicar-os", "vicar-kernel", "vicar-nt"},
+    "vicar-bench": {"vicar-os", "vicar-kernel", "vicar-nt"},
+}
+# Crates that must stay small enough to read: everything they may take from outside, tests apart.
+OUTSIDE = {
+    "vicar-nt": {"bitflags"},
+    "vicar-kernel": set(),
+    "vicar-os": {"libc", "rustix", "zeroize"},
+    "vicar-ntifs": set(),
+}
+# Crates with code that is not Rust. `ring` compiles its own C and assembly and needs nothing installed but a C compiler.
+LINKS = {"ring"}
+PERMISSIVE = {
+    "MIT", "MIT-0", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib",
+    "Unicode-3.0", "Unlicense", "0BSD", "BSL-1.0", "CC0-1.0", "CDLA-Permissive-2.0",
+}
+
+
+def permissive(expression):
+    """Whether some choice within an SPDX expression needs permissive licences only."""
+    tokens = re.findall(r"\(|\)|\bAND\b|\bOR\b|[^()\s/]+(?:\s+WITH\s+[^()\s]+)?|/", expression)
+
+    def either(at):
+        value, at = both(at)
+        while at < len(tokens) and tokens[at] in ("OR", "/"):
+            other, at = both(at + 1)
+            value = value or other
+        return value, at
+
+    def both(at):
+        value, at = one(at)
+        while at < len(tokens) and tokens[at] == "AND":
+            other, at = one(at + 1)
+            value = value and other
+        return value, at
+
+    def one(at):
+        if tokens[at] == "(":
+            value, at = either(at + 1)
+            return value, at + 1
+        return tokens[at] in PERMISSIVE, at + 1
+
+    return bool(tokens) and either(0)[0]
+
+
+def main():
+    found = []
+    assert permissive("(MIT OR GPL-3.0) AND ISC") and not permissive("GPL-3.0-or-later") and not permissive("MIT AND GPL-2.0")
+    data = json.loads(subprocess.run(
+        ["cargo", "metadata", "--format-version", "1", "--locked"], check=True, capture_output=True).stdout)
+    members = set(data["workspace_members"])
+    packages = {package["id"]: package for package in data["packages"]}
+    ours = {packages[member]["name"]: packages[member] for member in members}
+    if set(ours) != set(EDGES):
+        found.append(f"the table knows {sorted(EDGES)}, the workspace has {sorted(ours)}")
+    for name, package in ours.items():
+        inner = {d["name"] for d in package["dependencies"] if d["name"] in ours}
+        allowed = EDGES.get(name, set())
+        found += [f"{name} -> {other}: not an edge of the design" for other in sorted(inner - allowed)]
+        found += [f"{name} -> {other}: in the table, used by nobody" for other in sorted(allowed - inner)]
+        if name in OUTSIDE:
+            outside = {d["name"] for d in package["dependencies"] if d["kind"] != "dev" and d["name"] not in ours}
+            found += [f"{name} -> {other}: an outside crate this one may not need" for other in sorted(outside - OUTSIDE[name])]
+    for package in packages.values():
+        if package["id"] in members:
+            continue
+        title = f"{package['name']} {package['version']}"
+        if not permissive(package["license"] or ""):
+            found.append(f"{title}: licence {package['license']}")
+        if package["links"] and package["name"] not in LINKS:
+            found.append(f"{title}: links {package['links']}, a library that is not Rust")
+    print("\n".join(found) if found else f"{sum(map(len, EDGES.values()))} edges, {len(packages)} packages")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
