@@ -2,7 +2,12 @@
 //!
 //! Everything unsafe in this crate is below this module. Each function does one thing and has a safe signature.
 
+pub(crate) mod account;
 pub(crate) mod cred;
+pub(crate) mod fork;
 pub(crate) mod keyring;
+pub(crate) mod pam;
 pub(crate) mod seccomp;
 pub(crate) mod signal;
+pub(crate) mod thread;
+pub(crate) mod socket;

@@ -1,0 +1,148 @@
+//! Making and ending processes.
+#![expect(unsafe_code, reason = "fork(2), _exit(2), close_range(2), signal(2) and getauxval(3) have no safe wrapper")]
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+/// Which side of a fork this is.
+#[derive(Debug)]
+pub(crate) enum Side {
+    /// The process that called.
+    Parent {
+        /// The new process.
+        child: Pid,
+    },
+    /// The new process.
+    Child,
+}
+
+/// Forks the calling process, which must have one thread.
+///
+/// In a process with more threads the child could use a lock that another thread held at the moment of the fork, and
+/// nobody would ever release it. That hangs; it is not undefined behaviour with this C library, which repairs its own
+/// locks in the child.
+///
+/// # Errors
+/// - `EBUSY` when the process has more than one thread, or `/proc` cannot say.
+///
+/// # Source
+/// fork(2); POSIX.1-2017 fork: a multi-threaded child may only make async-signal-safe calls.
+pub(crate) fn fork() -> Result<Side, Errno> {
+    if thread_count() != Some(1) {
+        return Err(Errno::BUSY);
+    }
+    // SAFETY:
+    // 1. this is the only thread (checked), so no lock can be held by a thread that the child does not have.
+    // 2. no memory of ours is passed.
+    let result = unsafe { libc::fork() };
+    match result {
+        0 => Ok(Side::Child),
+        pid => match Pid::from_raw(pid).filter(|_| pid > 0) {
+            Some(child) => Ok(Side::Parent { child }),
+            None => Err(last_errno()),
+        },
+    }
+}
+
+/// How many threads this process has; `None` when `/proc` cannot say.
+pub(crate) fn thread_count() -> Option<usize> {
+    let mut count: usize = 0;
+    for entry in std::fs::read_dir("/proc/self/task").ok()? {
+        entry.ok()?;
+        count = count.saturating_add(1);
+    }
+    Some(count)
+}
+
+/// Ends the process at once: no exit handlers, no destructors, no buffers flushed.
+///
+/// # Source
+/// _exit(2).
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: the call takes a number and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Closes every descriptor from `first` up.
+///
+/// Values that own such a descriptor must not be used or dropped afterwards; the callers leave them behind in a
+/// process that ends with [`exit_now`] or becomes another program.
+///
+/// # Source
+/// close_range(2), Linux 5.9.
+pub(crate) fn close_from(first: u32) -> Result<(), Errno> {
+    if first > MAX_DESCRIPTOR {
+        return Ok(());
+    }
+    close_between(first, u32::MAX)
+}
+
+/// Closes every descriptor from 3 up, except `kept`, in ascending order.
+pub(crate) fn close_all_but(kept: &mut [u32]) -> Result<(), Errno> {
+    kept.sort_unstable();
+    let mut first: u32 = 3;
+    for &mut descriptor in kept {
+        if descriptor > first {
+            close_between(first, descriptor.saturating_sub(1))?;
+        }
+        first = first.max(descriptor.saturating_add(1));
+    }
+    close_from(first)
+}
+
+const MAX_DESCRIPTOR: u32 = i32::MAX.unsigned_abs();
+
+fn close_between(first: u32, last: u32) -> Result<(), Errno> {
+    // SAFETY:
+    // 1. the call takes three numbers and touches no memory.
+    // 2. owners of these descriptors are left behind, see `close_from`.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Gives every signal its default action and unblocks all of them.
+///
+/// # Source
+/// signal(7): dispositions and the mask survive fork(2); ignored signals and the mask survive execve(2).
+pub(crate) fn reset_signals() -> Result<(), Errno> {
+    for number in 1..=64 {
+        set_disposition(number, libc::SIG_DFL);
+    }
+    let mut none = core::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the pointer is to live memory of the right type, which the call initialises.
+    let emptied = unsafe { libc::sigemptyset(none.as_mut_ptr()) };
+    if emptied != 0 {
+        return Err(Errno::INVAL);
+    }
+    // SAFETY:
+    // 1. `none` was initialised by sigemptyset, which succeeded.
+    // 2. a null third argument asks for no copy of the old mask.
+    let result = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), core::ptr::null_mut()) };
+    if result == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(result)) }
+}
+
+/// Ignores one signal.
+pub(crate) fn ignore(signal: rustix::process::Signal) {
+    set_disposition(signal.as_raw(), libc::SIG_IGN);
+}
+
+fn set_disposition(number: i32, disposition: libc::sighandler_t) {
+    // SAFETY:
+    // 1. the disposition is `SIG_DFL` or `SIG_IGN`, so no code of ours runs as a handler.
+    // 2. numbers that cannot be set (SIGKILL, SIGSTOP, the C library's own) are refused without effect.
+    let _previous = unsafe { libc::signal(number, disposition) };
+}
+
+/// Whether the kernel started this program with more rights than its caller had (set-user-ID, set-group-ID, file
+/// capabilities).
+///
+/// # Source
+/// getauxval(3), AT_SECURE.
+pub(crate) fn started_with_more_rights() -> bool {
+    // SAFETY: the call reads the auxiliary vector and touches no memory of ours.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+fn last_errno() -> Errno {
+    Errno::from_raw_os_error(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+}
