@@ -1,1 +1,5 @@
-//! (being written)
+//! Being written.
+
+pub mod admission;
+pub mod error;
+pub mod secret;
