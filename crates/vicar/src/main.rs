@@ -2,6 +2,7 @@
 
 mod command;
 mod exit;
+mod prove;
 
 use clap::{Parser, Subcommand};
 use exit::Exit;
