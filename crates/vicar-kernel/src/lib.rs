@@ -1,2 +1,46 @@
 //! The objects and routines of NT client impersonation.
+//!
+//! A [`System`] is a world of its own: it hands out LUIDs, keeps the logon sessions, counts token references and holds
+//! the [`Policy`]. In it live [`Token`]s (fixed identity, swappable immutable state), [`Process`]es with a primary token
+//! and [`Thread`]s that may wear a client's token for a while. A [`ClientContext`] is what a server keeps of a client;
+//! the [`gate`] decides whether a process may really act as it.
+//!
+//! ```text
+//! System ── logon ──> LogonSession ── create_token ──> TokenRef
+//!                                                        │ ClientContext::from_token / capture / from_subject  (Qos)
+//!                                                        v
+//! Thread ── prepare ──> Pending ── commit ──> thread record ── reference_impersonation / SubjectContext::capture
+//!            (gate)                (no failure)
+//! ```
+//!
+//! This crate deliberately never opens a file, makes a system call, reads a clock or keeps a global: the same inputs give
+//! the same decisions on every platform, and a test may make as many systems as it likes. Making an operating system obey
+//! is somebody else's work.
 #![forbid(unsafe_code)]
+
+pub mod client;
+pub mod gate;
+pub mod impersonate;
+pub mod logon;
+pub mod policy;
+pub mod pool;
+pub mod process;
+pub mod qos;
+pub mod subject;
+pub mod system;
+mod tally;
+pub mod thread;
+pub mod token;
+
+pub use client::{ClientContext, Refreshed, TokenControl};
+pub use gate::{GateInput, GateStep, Verdict};
+pub use impersonate::{Impersonation, OnOpen, Outcome, Pending, Terms};
+pub use logon::{LogonKind, LogonSession};
+pub use policy::{Policy, Profile};
+pub use pool::Pool;
+pub use process::{Process, ProcessRef};
+pub use qos::{Locality, Qos, Reach, Tracking};
+pub use subject::SubjectContext;
+pub use system::System;
+pub use thread::{Effective, Thread, ThreadRef};
+pub use token::{Duplicate, Snapshot, Token, TokenKind, TokenRef, TokenSpec};

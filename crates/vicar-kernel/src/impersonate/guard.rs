@@ -1,0 +1,87 @@
+//! Impersonation that ends, or comes back, with a value's life.
+
+use vicar_nt::NtStatus;
+
+use crate::client::ClientContext;
+use crate::thread::ThreadRef;
+
+use super::Impersonation;
+
+/// A thread whose impersonation is set aside; dropping this puts it back.
+///
+/// What the thread takes on meanwhile is replaced then, and no gate is asked again: it was asked already.
+///
+/// # NT
+/// `SE_IMPERSONATION_STATE` between `PsDisableImpersonation` and `PsRestoreImpersonation`.
+///
+/// # Source
+/// PsDisableImpersonation (ntifs.h page); spec/nt-impersonation 2.12.
+#[derive(Debug)]
+#[must_use = "dropping it puts the impersonation back at once"]
+#[doc(alias = "PsRestoreImpersonation")]
+pub struct Disabled {
+    thread: ThreadRef,
+    saved: Option<Impersonation>,
+}
+
+impl Disabled {
+    /// Returns what was set aside.
+    pub fn saved(&self) -> Option<&Impersonation> {
+        self.saved.as_ref()
+    }
+}
+
+impl Drop for Disabled {
+    fn drop(&mut self) {
+        drop(self.thread.exchange(self.saved.take()));
+    }
+}
+
+/// Puts back what a thread wore before a scope began, or nothing.
+struct Restore<'a> {
+    thread: &'a ThreadRef,
+    before: Option<Impersonation>,
+}
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        drop(self.thread.exchange(self.before.take()));
+    }
+}
+
+impl ThreadRef {
+    /// Sets impersonation aside until the returned value is dropped.
+    ///
+    /// # Returns
+    /// `None` when the thread wears nobody; there is nothing to put back then.
+    ///
+    /// # NT
+    /// `PsDisableImpersonation`.
+    ///
+    /// # Source
+    /// PsDisableImpersonation (ntifs.h page); spec/nt-impersonation 2.12.
+    #[doc(alias = "PsDisableImpersonation")]
+    pub fn disable_impersonation(&self) -> Option<Disabled> {
+        if !self.is_impersonating() {
+            return None;
+        }
+        let saved = self.exchange(None).old?;
+        Some(Disabled { thread: self.clone(), saved: Some(saved) })
+    }
+
+    /// Runs `work` while this thread wears `client`, and puts back what it wore before, even when `work` panics.
+    ///
+    /// # Errors
+    /// - `STATUS_BAD_IMPERSONATION_LEVEL` when the client may only be identified, by its own wish or because the gate
+    ///   downgraded; `work` does not run.
+    /// - as for [`ThreadRef::prepare`]; `work` does not run.
+    pub fn with_client<R>(&self, client: &ClientContext, work: impl FnOnce() -> R) -> Result<R, NtStatus> {
+        let pending = self.prepare(client)?;
+        if !pending.level().may_act_locally() {
+            return Err(NtStatus::BAD_IMPERSONATION_LEVEL);
+        }
+        let _restore = Restore { thread: self, before: self.reference_impersonation() };
+        let _ = pending.commit();
+        Ok(work())
+    }
+}

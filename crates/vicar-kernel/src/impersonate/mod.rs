@@ -1,0 +1,289 @@
+//! Taking a client on: decide, prepare, commit.
+//!
+//! [`ThreadRef::prepare`] does everything that can fail (gate, copy, pool) and changes nothing; [`Pending::commit`] swaps
+//! the thread's record and cannot fail. Whoever must make an operating system obey does it between the two. What a thread
+//! wears is an [`Impersonation`]. Nothing here switches any kernel's idea of who a thread is.
+//!
+//! | the gate | installed token | level | answer |
+//! |---|---|---|---|
+//! | allows | the token itself | as asked, at most the token's own | [`Outcome::AsRequested`] |
+//! | allows, token has more process trust | a copy with less | as asked | [`Outcome::AsRequested`] |
+//! | refuses | a copy | Identification | [`Outcome::Downgraded`] |
+//! | a copy cannot be made | nothing changes | | the error |
+
+use vicar_nt::{ImpersonationLevel, NtStatus};
+
+use crate::client::ClientContext;
+use crate::gate::{self, GateInput, GateStep, Party, TrustLimit, Verdict};
+use crate::pool::Charge;
+use crate::qos::Reach;
+use crate::thread::ThreadRef;
+use crate::token::{TokenKind, TokenRef};
+
+mod guard;
+
+pub use guard::Disabled;
+
+/// What happens when somebody opens the token of an impersonating thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[doc(alias = "CopyOnOpen")]
+pub enum OnOpen {
+    /// A copy is handed out; the client's own token stays out of reach.
+    Copy,
+    /// The token itself is handed out.
+    Share,
+}
+
+/// What a thread wears: a counted reference, the level it is worn at and two flags, all of one moment.
+#[derive(Debug)]
+#[doc(alias = "PS_IMPERSONATION_INFORMATION")]
+#[doc(alias = "SE_IMPERSONATION_STATE")]
+pub struct Impersonation {
+    /// The token.
+    pub token: TokenRef,
+    /// The level that requests are judged by; not the token's own, which may be higher.
+    pub level: ImpersonationLevel,
+    /// Whether what the client has disabled exists.
+    pub reach: Reach,
+    /// Whether opening the thread's token gives a copy.
+    pub copy_on_open: bool,
+}
+
+impl Impersonation {
+    /// Takes another reference on the same.
+    #[track_caller]
+    pub(crate) fn reference(&self) -> Self {
+        Self { token: self.token.clone(), level: self.level, reach: self.reach, copy_on_open: self.copy_on_open }
+    }
+
+    /// Returns the terms under which the token is worn, for wearing it again later.
+    pub fn terms(&self) -> Terms {
+        let on_open = if self.copy_on_open { OnOpen::Copy } else { OnOpen::Share };
+        Terms { level: self.level, reach: self.reach, on_open }
+    }
+}
+
+impl Clone for Impersonation {
+    #[track_caller]
+    fn clone(&self) -> Self {
+        self.reference()
+    }
+}
+
+/// How a token is to be worn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The level asked for; the token's own is the ceiling.
+    pub level: ImpersonationLevel,
+    /// Whether what the client has disabled is to exist.
+    pub reach: Reach,
+    /// What opening the thread's token gives.
+    pub on_open: OnOpen,
+}
+
+/// Whether the thread got what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a downgraded thread cannot act as the client"]
+pub enum Outcome {
+    /// At the level asked for, or at the token's own if that is lower.
+    AsRequested,
+    /// A copy at level Identification, because the gate refused.
+    Downgraded {
+        /// The step that refused.
+        step: GateStep,
+    },
+}
+
+/// An impersonation that is decided and paid for but not in force.
+///
+/// Dropping it changes nothing.
+#[derive(Debug)]
+#[must_use = "nothing is in force until it is committed"]
+pub struct Pending {
+    thread: ThreadRef,
+    worn: Impersonation,
+    verdict: Verdict,
+    record_charge: Option<Charge>,
+}
+
+impl Pending {
+    /// Returns whether the thread will get what was asked for.
+    pub fn outcome(&self) -> Outcome {
+        if self.verdict.is_allowed { Outcome::AsRequested } else { Outcome::Downgraded { step: self.verdict.step } }
+    }
+
+    /// Returns the token that will be worn: the client's, or a copy.
+    pub fn token(&self) -> &TokenRef {
+        &self.worn.token
+    }
+
+    /// Returns the level it will be worn at.
+    pub fn level(&self) -> ImpersonationLevel {
+        self.worn.level
+    }
+
+    /// Returns whether what the client has disabled will exist.
+    pub fn reach(&self) -> Reach {
+        self.worn.reach
+    }
+
+    /// Returns what the gate decided, with its reasons.
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// Returns the thread that will wear it.
+    pub fn thread(&self) -> &ThreadRef {
+        &self.thread
+    }
+
+    /// Puts it in force. What the thread wore before is lost.
+    ///
+    /// A thread that has exited meanwhile takes nothing on.
+    ///
+    /// # Identity
+    /// The thread's requests are judged by the token and level of this value afterwards.
+    ///
+    /// # Cost
+    /// One exclusive lock for a swap. The old token is given back after the lock is released, which may end a logon
+    /// session.
+    pub fn commit(self) -> Outcome {
+        let outcome = self.outcome();
+        let Self { thread, worn, verdict: _, record_charge } = self;
+        thread.keep_record_charge(record_charge);
+        drop(thread.exchange(Some(worn)));
+        outcome
+    }
+}
+
+impl ThreadRef {
+    /// Decides and prepares that this thread wears a client.
+    ///
+    /// Nothing about the client is looked up again: its context is taken as it was captured. The thread may be any thread,
+    /// not only the calling one; the gate looks at *its* process.
+    ///
+    /// # Errors
+    /// - as for [`ThreadRef::prepare_token`]; the thread is unchanged.
+    ///
+    /// # NT
+    /// The first half of `SeImpersonateClientEx`. Opening the thread's token always gives a copy.
+    ///
+    /// # Source
+    /// SeImpersonateClientEx (ntifs.h page); spec/nt-impersonation 2.5.
+    #[track_caller]
+    pub fn prepare(&self, client: &ClientContext) -> Result<Pending, NtStatus> {
+        let terms = Terms { level: client.level(), reach: client.reach(), on_open: OnOpen::Copy };
+        self.prepare_token(client.token(), terms)
+    }
+
+    /// Decides and prepares that this thread wears a token.
+    ///
+    /// # Inputs
+    /// - `token`: primary or impersonation; referenced again if it is worn itself.
+    /// - `terms`: level, reach and what opening gives. A level above the token's own is lowered to it.
+    ///
+    /// # Errors
+    /// - `STATUS_INVALID_PARAMETER` when the token is of another system.
+    /// - `STATUS_THREAD_IS_TERMINATING` when the thread has exited.
+    /// - `STATUS_NO_MEMORY` when the thread's record cannot be made.
+    /// - `STATUS_INSUFFICIENT_RESOURCES`, `STATUS_QUOTA_EXCEEDED` when a copy cannot be made.
+    ///
+    /// A refusal by the gate is not an error.
+    ///
+    /// # Identity
+    /// Uses the primary token of the thread's process, never what the caller or the thread wears.
+    ///
+    /// # NT
+    /// The first half of `PsImpersonateClient`.
+    ///
+    /// # Source
+    /// PsImpersonateClient (ntifs.h page); spec/nt-impersonation 2.8, 3.3, 3.6.
+    #[track_caller]
+    pub fn prepare_token(&self, token: &TokenRef, terms: Terms) -> Result<Pending, NtStatus> {
+        if !token.system().is_same(self.system()) {
+            return Err(NtStatus::INVALID_PARAMETER);
+        }
+        if self.has_exited() {
+            return Err(NtStatus::THREAD_IS_TERMINATING);
+        }
+        let record_charge = self.charge_record()?;
+        let level = token.level().map_or(terms.level, |own| terms.level.capped_by(own));
+        let verdict = self.judge(token, level);
+        let (token, level) = install(token, level, &verdict)?;
+        let copy_on_open = terms.on_open == OnOpen::Copy;
+        let worn = Impersonation { token, level, reach: terms.reach, copy_on_open };
+        Ok(Pending { thread: self.clone(), worn, verdict, record_charge })
+    }
+
+    /// Takes a client on.
+    ///
+    /// # Errors
+    /// - as for [`ThreadRef::prepare`]; the thread wears what it wore before.
+    ///
+    /// # NT
+    /// `SeImpersonateClientEx`; the obsolete `SeImpersonateClient` loses the status and does not exist here.
+    #[doc(alias = "SeImpersonateClientEx")]
+    #[doc(alias = "SeImpersonateClient")]
+    #[track_caller]
+    pub fn impersonate(&self, client: &ClientContext) -> Result<Outcome, NtStatus> {
+        Ok(self.prepare(client)?.commit())
+    }
+
+    /// Takes a token on.
+    ///
+    /// # Errors
+    /// - as for [`ThreadRef::prepare_token`]; the thread wears what it wore before.
+    ///
+    /// # NT
+    /// `PsImpersonateClient`; its NULL token is [`Thread::revert`](crate::thread::Thread::revert).
+    #[doc(alias = "PsImpersonateClient")]
+    #[track_caller]
+    pub fn impersonate_token(&self, token: &TokenRef, terms: Terms) -> Result<Outcome, NtStatus> {
+        Ok(self.prepare_token(token, terms)?.commit())
+    }
+
+    /// Takes an impersonation token on at its own level, shared with whoever opens it.
+    ///
+    /// # Errors
+    /// - `STATUS_BAD_TOKEN_TYPE` when it is a primary token.
+    /// - as for [`ThreadRef::prepare_token`]; the thread wears what it wore before.
+    ///
+    /// # NT
+    /// `PsAssignImpersonationToken`, `SetThreadToken`, after the handle was resolved.
+    ///
+    /// # Source
+    /// SetThreadToken (page); spec/nt-impersonation 2.10.
+    #[doc(alias = "PsAssignImpersonationToken")]
+    #[doc(alias = "SetThreadToken")]
+    #[doc(alias = "ThreadImpersonationToken")]
+    #[track_caller]
+    pub fn assign(&self, token: &TokenRef) -> Result<Outcome, NtStatus> {
+        let TokenKind::Impersonation(level) = token.kind() else { return Err(NtStatus::BAD_TOKEN_TYPE) };
+        self.impersonate_token(token, Terms { level, reach: Reach::AllHeld, on_open: OnOpen::Share })
+    }
+
+    /// Asks the gate. The two tokens are read one after the other, never with both locks held.
+    fn judge(&self, token: &TokenRef, level: ImpersonationLevel) -> Verdict {
+        let process = self.process().reference_primary();
+        let (process_state, token_state) = (process.state(), token.state());
+        let input =
+            GateInput { process: Party::of(&process, &process_state), token: Party::of(token, &token_state), level };
+        gate::judge(self.system().profile(), self.system().policy(), &input)
+    }
+}
+
+/// Makes what a verdict says is to be worn, and at which level.
+#[track_caller]
+fn install(
+    token: &TokenRef,
+    level: ImpersonationLevel,
+    verdict: &Verdict,
+) -> Result<(TokenRef, ImpersonationLevel), NtStatus> {
+    let level = if verdict.is_allowed { level } else { ImpersonationLevel::Identification };
+    let token = match verdict.clamp {
+        Some(TrustLimit(trust)) => token.copy_with_trust(level, trust)?,
+        None if verdict.is_allowed => token.clone(),
+        None => token.copy_for_client(level)?,
+    };
+    Ok((token, level))
+}

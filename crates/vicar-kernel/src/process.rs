@@ -1,0 +1,149 @@
+//! Processes: the owners of primary tokens.
+//!
+//! A [`Process`] here is nothing but a number and the slot that holds its primary token. The gate looks at this token and
+//! at no other, whatever its threads wear.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use vicar_nt::NtStatus;
+
+use crate::qos::Reach;
+use crate::system::System;
+use crate::token::{Duplicate, DuplicateKind, TokenKind, TokenRef};
+
+/// A process. Reached through a [`ProcessRef`].
+#[doc(alias = "PEPROCESS")]
+pub struct Process {
+    system: System,
+    id: u64,
+    primary: RwLock<TokenRef>,
+}
+
+/// A shared handle to a [`Process`]; lives as long as any of its threads.
+#[derive(Clone, Debug)]
+pub struct ProcessRef(Arc<Process>);
+
+impl Process {
+    /// Makes a process that runs under `primary`.
+    ///
+    /// # Errors
+    /// - `STATUS_INVALID_PARAMETER` when the token is of another system.
+    /// - `STATUS_BAD_TOKEN_TYPE` when it is an impersonation token.
+    /// - `STATUS_TOKEN_ALREADY_IN_USE` when another process runs under this very token.
+    ///
+    /// # Source
+    /// spec/nt-impersonation 2.23, NtSetInformationProcess.
+    #[expect(clippy::new_ret_no_self, reason = "a process exists only behind its shared handle")]
+    pub fn new(system: &System, primary: TokenRef) -> Result<ProcessRef, NtStatus> {
+        claim(system, &primary)?;
+        let id = system.next_number();
+        Ok(ProcessRef(Arc::new(Self { system: system.clone(), id, primary: RwLock::new(primary) })))
+    }
+
+    /// Returns the world of this process.
+    pub fn system(&self) -> &System {
+        &self.system
+    }
+
+    /// Returns a number that no other process or thread of this system has.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Takes a reference on the primary token.
+    ///
+    /// # NT
+    /// `PsReferencePrimaryToken`.
+    ///
+    /// # Source
+    /// PsReferencePrimaryToken (ntifs.h page); spec/nt-impersonation 2.11.
+    #[doc(alias = "PsReferencePrimaryToken")]
+    #[doc(alias = "SeReferencePrimaryToken")]
+    #[track_caller]
+    pub fn reference_primary(&self) -> TokenRef {
+        self.primary.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the primary token by another and returns the one that was in force.
+    ///
+    /// A gate decision that is under way uses either the old token or the new one, whole.
+    ///
+    /// # Errors
+    /// - as for [`Process::new`]; the primary token is unchanged then.
+    ///
+    /// # Identity
+    /// Nobody's assign-primary privilege is tested here.
+    ///
+    /// # NT
+    /// The exchange inside `NtSetInformationProcess(ProcessAccessToken)`. A process trust above that of the token it
+    /// replaces is refused with `STATUS_ACCESS_DENIED` instead of being lowered, because a token in the caller's hands
+    /// is never changed behind its back.
+    #[doc(alias = "ProcessAccessToken")]
+    pub fn replace_primary(&self, primary: TokenRef) -> Result<TokenRef, NtStatus> {
+        let current = self.reference_primary();
+        if !crate::gate::dominates(current.state().trust(), primary.state().trust()) {
+            return Err(NtStatus::ACCESS_DENIED);
+        }
+        claim(&self.system, &primary)?;
+        let mut slot = self.primary.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *slot, primary);
+        drop(slot);
+        old.unclaim();
+        Ok(old)
+    }
+}
+
+impl ProcessRef {
+    /// Makes a process that inherits a copy of this one's primary token, whatever the calling thread wears.
+    ///
+    /// # Errors
+    /// - the statuses of [`TokenRef::duplicate`].
+    ///
+    /// # Source
+    /// Impersonation tokens are not inherited by processes (CreateProcess page); spec/nt-impersonation 4.1.
+    pub fn create_child(&self) -> Result<Self, NtStatus> {
+        let wanted = Duplicate { kind: DuplicateKind::Primary, level: None, reach: Reach::AllHeld };
+        Process::new(&self.0.system, self.reference_primary().duplicate(wanted)?)
+    }
+
+    /// Returns whether both are the same process.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+fn claim(system: &System, primary: &TokenRef) -> Result<(), NtStatus> {
+    if !primary.system().is_same(system) {
+        return Err(NtStatus::INVALID_PARAMETER);
+    }
+    match primary.kind() {
+        TokenKind::Impersonation(_) => Err(NtStatus::BAD_TOKEN_TYPE),
+        TokenKind::Primary if primary.claim() => Ok(()),
+        TokenKind::Primary => Err(NtStatus::TOKEN_ALREADY_IN_USE),
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.primary.read().unwrap_or_else(PoisonError::into_inner).unclaim();
+    }
+}
+
+impl Deref for ProcessRef {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("id", &self.id)
+            .field("primary", &self.reference_primary())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+//! Both tokens of one thread, read together.
+//!
+//! A [`SubjectContext`] is what a decision is made about: the client a thread wears, if any, and the primary token of a
+//! process. It holds references until dropped, so later changes of the thread mean nothing to it. The accessors that
+//! authorise test the level; the one that does not says so in its name.
+
+use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
+
+use crate::process::ProcessRef;
+use crate::qos::Reach;
+use crate::thread::ThreadRef;
+use crate::token::TokenRef;
+
+/// The client part of a subject context.
+#[derive(Debug)]
+pub struct SubjectClient {
+    /// The token the thread wore.
+    pub token: TokenRef,
+    /// The level it wore it at.
+    pub level: ImpersonationLevel,
+    /// Its restriction to what is enabled; NT does not record it.
+    pub reach: Reach,
+}
+
+/// The tokens a decision is made about. Dropping it gives both references back.
+///
+/// # NT
+/// `SECURITY_SUBJECT_CONTEXT`. Dropping it is `SeReleaseSubjectContext`.
+#[derive(Debug)]
+#[doc(alias = "SECURITY_SUBJECT_CONTEXT")]
+#[doc(alias = "SeReleaseSubjectContext")]
+pub struct SubjectContext {
+    client: Option<SubjectClient>,
+    primary: TokenRef,
+    process_id: u64,
+}
+
+impl SubjectContext {
+    /// Captures a thread and its own process.
+    ///
+    /// # NT
+    /// `SeCaptureSubjectContext` for the calling thread.
+    ///
+    /// # Source
+    /// SeCaptureSubjectContext (ntifs.h page); spec/nt-impersonation 2.13.
+    #[doc(alias = "SeCaptureSubjectContext")]
+    #[track_caller]
+    pub fn capture(thread: &ThreadRef) -> Self {
+        Self::capture_in(Some(thread), thread.process())
+    }
+
+    /// Captures a thread, or no thread, and a process that need not be the thread's own.
+    ///
+    /// # NT
+    /// `SeCaptureSubjectContextEx`. A thread that is attached to another process passes that process here, by name.
+    ///
+    /// # Source
+    /// SeCaptureSubjectContextEx (ntifs.h page); spec/nt-impersonation 2.13.
+    #[doc(alias = "SeCaptureSubjectContextEx")]
+    #[track_caller]
+    pub fn capture_in(thread: Option<&ThreadRef>, process: &ProcessRef) -> Self {
+        let client = match thread.map(|thread| thread.reference_impersonation()) {
+            Some(Some(worn)) => Some(SubjectClient { token: worn.token, level: worn.level, reach: worn.reach }),
+            Some(None) | None => None,
+        };
+        Self { client, primary: process.reference_primary(), process_id: process.id() }
+    }
+
+    /// Puts a subject context together from its parts, as a caller with its own structures does.
+    ///
+    /// # Inputs
+    /// - `client`: the client's token, if any.
+    /// - `level`: its level; looked at only when there is a client, and lowered to the token's own.
+    /// - `primary`: the token of the process.
+    #[track_caller]
+    pub fn from_parts(client: Option<TokenRef>, level: ImpersonationLevel, primary: TokenRef) -> Self {
+        let client = client.map(|token| SubjectClient {
+            level: token.level().map_or(level, |own| level.capped_by(own)),
+            token,
+            reach: Reach::AllHeld,
+        });
+        Self { client, primary, process_id: 0 }
+    }
+
+    /// Returns the client, if there is one.
+    pub fn client(&self) -> Option<&SubjectClient> {
+        self.client.as_ref()
+    }
+
+    /// Returns the token of the process.
+    pub fn primary(&self) -> &TokenRef {
+        &self.primary
+    }
+
+    /// Returns the number of the captured process, or 0 when it was put together from parts.
+    #[doc(alias = "ProcessAuditId")]
+    pub fn process_id(&self) -> u64 {
+        self.process_id
+    }
+
+    /// Returns the level of the client; `None` when the process speaks for itself.
+    pub fn level(&self) -> Option<ImpersonationLevel> {
+        self.client.as_ref().map(|client| client.level)
+    }
+
+    /// Returns the client's token, or the primary token, whatever the level.
+    ///
+    /// # Identity
+    /// Not for authorising: at level Identification this is a client that the server may not act as. Use
+    /// [`SubjectContext::for_authorisation`].
+    ///
+    /// # NT
+    /// `SeQuerySubjectContextToken`.
+    #[doc(alias = "SeQuerySubjectContextToken")]
+    pub fn effective_token_unchecked(&self) -> &TokenRef {
+        match &self.client {
+            Some(client) => &client.token,
+            None => &self.primary,
+        }
+    }
+
+    /// Returns the token that may authorise something.
+    ///
+    /// # Errors
+    /// - `STATUS_BAD_IMPERSONATION_LEVEL` when there is a client below level Impersonation. The primary token is not used
+    ///   instead: that would turn an identified client into the server.
+    ///
+    /// # Source
+    /// spec/nt-impersonation 4.3.
+    pub fn for_authorisation(&self) -> Result<&TokenRef, NtStatus> {
+        match &self.client {
+            None => Ok(&self.primary),
+            Some(client) if client.level.may_act_locally() => Ok(&client.token),
+            Some(_) => Err(NtStatus::BAD_IMPERSONATION_LEVEL),
+        }
+    }
+
+    /// Returns the token that may be shown or logged.
+    ///
+    /// # Errors
+    /// - `STATUS_BAD_IMPERSONATION_LEVEL` when there is a client at level Anonymous.
+    pub fn for_display(&self) -> Result<&TokenRef, NtStatus> {
+        match &self.client {
+            None => Ok(&self.primary),
+            Some(client) if client.level.may_identify() => Ok(&client.token),
+            Some(_) => Err(NtStatus::BAD_IMPERSONATION_LEVEL),
+        }
+    }
+
+    /// Returns the logon session that may authorise something.
+    ///
+    /// # Errors
+    /// - as for [`SubjectContext::for_authorisation`].
+    ///
+    /// # Source
+    /// CVE-2015-0010; spec/nt-impersonation 4.4 CV02.
+    pub fn authentication_id(&self) -> Result<Luid, NtStatus> {
+        Ok(self.for_authorisation()?.authentication_id())
+    }
+
+    /// Returns whether whoever may authorise something is an administrator.
+    ///
+    /// # Errors
+    /// - as for [`SubjectContext::for_authorisation`].
+    ///
+    /// # Source
+    /// CVE-2015-0002; spec/nt-impersonation 4.4 CV01.
+    #[doc(alias = "SeTokenIsAdmin")]
+    pub fn is_admin(&self) -> Result<bool, NtStatus> {
+        Ok(self.for_authorisation()?.state().is_admin())
+    }
+}

@@ -1,0 +1,253 @@
+//! Threads, and the record of whom they wear.
+//!
+//! A [`Thread`] belongs to one process for life. Its record is one lock around token, level, reach and what happens on
+//! opening: a reader gets all four of one moment. There is no stack of identities; a new one replaces the old, and
+//! [`Thread::revert`] ends all impersonation. Nothing here decides: that is done before, in `impersonate`.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use vicar_nt::{ImpersonationLevel, NtStatus};
+
+use crate::impersonate::Impersonation;
+use crate::pool::{Charge, Purpose};
+use crate::process::ProcessRef;
+use crate::system::System;
+use crate::token::TokenRef;
+
+/// The bytes of a separately allocated impersonation record.
+const RECORD_SIZE: usize = 16;
+
+/// A thread. Reached through a [`ThreadRef`].
+#[doc(alias = "PETHREAD")]
+pub struct Thread {
+    process: ProcessRef,
+    id: u64,
+    is_active: AtomicBool,
+    record: RwLock<Record>,
+    record_charge: Mutex<Option<Charge>>,
+}
+
+#[derive(Debug)]
+struct Record {
+    worn: Option<Impersonation>,
+    has_exited: bool,
+}
+
+/// A shared handle to a [`Thread`].
+#[derive(Clone, Debug)]
+pub struct ThreadRef(Arc<Thread>);
+
+/// The token that a thread's requests are judged by.
+#[derive(Debug)]
+pub enum Effective {
+    /// The process's own; it has no level.
+    Primary(TokenRef),
+    /// The one the thread wears.
+    Impersonating(Impersonation),
+}
+
+impl Effective {
+    /// Returns the token, whichever it is.
+    pub fn token(&self) -> &TokenRef {
+        match self {
+            Self::Primary(token) => token,
+            Self::Impersonating(worn) => &worn.token,
+        }
+    }
+
+    /// Returns the level a worn token is worn at.
+    pub fn level(&self) -> Option<ImpersonationLevel> {
+        match self {
+            Self::Primary(_) => None,
+            Self::Impersonating(worn) => Some(worn.level),
+        }
+    }
+}
+
+impl Thread {
+    /// Makes a thread of `process`. It wears nobody, whatever its creator wears.
+    #[expect(clippy::new_ret_no_self, reason = "a thread exists only behind its shared handle")]
+    pub fn new(process: &ProcessRef) -> ThreadRef {
+        let id = process.system().next_number();
+        ThreadRef(Arc::new(Self {
+            process: process.clone(),
+            id,
+            is_active: AtomicBool::new(false),
+            record: RwLock::new(Record { worn: None, has_exited: false }),
+            record_charge: Mutex::new(None),
+        }))
+    }
+
+    /// Returns the world of this thread.
+    pub fn system(&self) -> &System {
+        self.process.system()
+    }
+
+    /// Returns the process of this thread.
+    pub fn process(&self) -> &ProcessRef {
+        &self.process
+    }
+
+    /// Returns a number that no other process or thread of this system has.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Returns whether the thread wears a token, at any level.
+    ///
+    /// # Cost
+    /// One atomic load; a hint that may be out of date when it is read.
+    ///
+    /// # NT
+    /// `PsIsThreadImpersonating`.
+    #[doc(alias = "PsIsThreadImpersonating")]
+    pub fn is_impersonating(&self) -> bool {
+        self.is_active.load(Ordering::Acquire)
+    }
+
+    /// Takes a reference on what the thread wears, with its level and flags of the same moment.
+    ///
+    /// # Returns
+    /// `None` when the thread wears nobody.
+    ///
+    /// # Identity
+    /// Whoever decides something by this must test the level first.
+    ///
+    /// # NT
+    /// `PsReferenceImpersonationToken`.
+    ///
+    /// # Source
+    /// PsReferenceImpersonationToken (ntifs.h page); spec/nt-impersonation 2.11.
+    #[doc(alias = "PsReferenceImpersonationToken")]
+    #[track_caller]
+    pub fn reference_impersonation(&self) -> Option<Impersonation> {
+        let record = self.record.read().unwrap_or_else(PoisonError::into_inner);
+        let worn = record.worn.as_ref()?;
+        Some(worn.reference())
+    }
+
+    /// Takes a reference on the token that the thread's requests are judged by.
+    ///
+    /// # NT
+    /// `PsReferenceEffectiveToken`. Differs: the level of a primary token does not exist instead of being left unwritten.
+    ///
+    /// # Source
+    /// spec/nt-impersonation 2.11.
+    #[doc(alias = "PsReferenceEffectiveToken")]
+    #[track_caller]
+    pub fn reference_effective(&self) -> Effective {
+        match self.reference_impersonation() {
+            Some(worn) => Effective::Impersonating(worn),
+            None => Effective::Primary(self.process.reference_primary()),
+        }
+    }
+
+    /// Ends all impersonation of this thread. Always succeeds; nothing happens when it wears nobody.
+    ///
+    /// # Identity
+    /// The thread is judged by its process's token afterwards.
+    ///
+    /// # NT
+    /// `PsRevertToSelf`, `PsRevertThreadToSelf`, `SeStopImpersonatingClient`.
+    ///
+    /// # Source
+    /// PsRevertToSelf (ntifs.h page); spec/nt-impersonation 2.7, 2.9.
+    #[doc(alias = "PsRevertToSelf")]
+    #[doc(alias = "PsRevertThreadToSelf")]
+    #[doc(alias = "SeStopImpersonatingClient")]
+    #[doc(alias = "RevertToSelf")]
+    pub fn revert(&self) {
+        drop(self.exchange(None));
+    }
+
+    /// Replaces what the thread wears and returns what it wore; a thread that has exited takes nothing on.
+    ///
+    /// The caller drops the old token, outside the lock.
+    pub(crate) fn exchange(&self, worn: Option<Impersonation>) -> Exchanged {
+        let mut record = self.record.write().unwrap_or_else(PoisonError::into_inner);
+        if record.has_exited && worn.is_some() {
+            drop(record);
+            return Exchanged { old: None, refused: worn };
+        }
+        self.is_active.store(worn.is_some(), Ordering::Release);
+        let old = std::mem::replace(&mut record.worn, worn);
+        drop(record);
+        Exchanged { old, refused: None }
+    }
+
+    /// Ends the thread: what it wears is given back, and it takes nothing on any more.
+    ///
+    /// # NT
+    /// The part of thread deletion that releases the impersonation token. A thread that is only forgotten gives its token
+    /// back too, when its last handle goes.
+    pub fn exit(&self) {
+        let mut record = self.record.write().unwrap_or_else(PoisonError::into_inner);
+        record.has_exited = true;
+        self.is_active.store(false, Ordering::Release);
+        let old = record.worn.take();
+        drop(record);
+        drop(old);
+    }
+
+    /// Returns whether the thread has ended.
+    pub fn has_exited(&self) -> bool {
+        self.record.read().unwrap_or_else(PoisonError::into_inner).has_exited
+    }
+
+    /// Charges for the impersonation record where it is an allocation of its own and not there yet.
+    pub(crate) fn charge_record(&self) -> Result<Option<Charge>, NtStatus> {
+        if !self.system().profile().has_record_allocation() {
+            return Ok(None);
+        }
+        if self.record_charge.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return Ok(None);
+        }
+        self.system().pool().charge(Purpose::ThreadRecord, RECORD_SIZE).map(Some)
+    }
+
+    /// Keeps the charge for the record until the thread is gone; a second one is given back.
+    pub(crate) fn keep_record_charge(&self, charge: Option<Charge>) {
+        let Some(charge) = charge else { return };
+        let mut kept = self.record_charge.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.is_none() {
+            *kept = Some(charge);
+        }
+    }
+}
+
+/// What an exchange leaves to be dropped outside the lock.
+#[must_use = "dropping the old token is the caller's to time"]
+#[derive(Debug)]
+pub(crate) struct Exchanged {
+    pub(crate) old: Option<Impersonation>,
+    #[expect(dead_code, reason = "held only to be dropped outside the lock")]
+    refused: Option<Impersonation>,
+}
+
+impl ThreadRef {
+    /// Returns whether both are the same thread.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Deref for ThreadRef {
+    type Target = Thread;
+
+    fn deref(&self) -> &Thread {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Thread")
+            .field("id", &self.id)
+            .field("process", &self.process.id())
+            .field("record", &*self.record.read().unwrap_or_else(PoisonError::into_inner))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,306 @@
+//! Token objects: a fixed identity around a state that is replaced as a whole.
+//!
+//! A [`Token`] never changes its ids, type or level. What can be adjusted lives in a [`Snapshot`], an immutable
+//! `vicar_nt::token::TokenState` with a number that no other state of the same system has; a change installs a new
+//! snapshot, so a reader sees either the old state or the new one and never a mixture. [`TokenRef`] is a counted
+//! reference. Which bits of a state follow from which others is decided in `vicar-nt`, never here.
+
+mod adjust;
+mod duplicate;
+mod reference;
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use vicar_nt::token::TokenState;
+use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
+
+use crate::logon::{LogonKind, SessionHold};
+use crate::pool::{Charge, Purpose};
+use crate::system::System;
+
+pub use adjust::{GroupsAdjusted, PrivilegesAdjusted};
+pub use duplicate::{Duplicate, DuplicateKind};
+pub use reference::TokenRef;
+
+/// What a token is attached to, and how strong it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[doc(alias = "TOKEN_TYPE")]
+pub enum TokenKind {
+    /// For processes. Has no level.
+    #[doc(alias = "TokenPrimary")]
+    Primary,
+    /// For threads, at this level.
+    #[doc(alias = "TokenImpersonation")]
+    Impersonation(ImpersonationLevel),
+}
+
+impl TokenKind {
+    /// Returns the level of an impersonation token.
+    pub const fn level(self) -> Option<ImpersonationLevel> {
+        match self {
+            Self::Primary => None,
+            Self::Impersonation(level) => Some(level),
+        }
+    }
+}
+
+/// Who made a token, for audit trails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "TOKEN_SOURCE")]
+pub struct TokenSource {
+    /// Eight bytes, such as `*SYSTEM*`.
+    pub name: [u8; 8],
+    /// Chosen by the source.
+    pub identifier: Luid,
+}
+
+/// What a new token is to be.
+#[derive(Clone, Debug)]
+pub struct TokenSpec {
+    /// User, groups, privileges and the rest of the adjustable state.
+    pub state: TokenState,
+    /// Primary, or impersonation at a level.
+    pub kind: TokenKind,
+    /// Eight bytes that name the maker.
+    pub source: [u8; 8],
+    /// The logon session that made this token with explicit credentials; zero for a network logon.
+    pub origin: Luid,
+}
+
+/// One immutable state of a token, with a number of its own.
+///
+/// The number is unique in the system for the state's content: copies that strip nothing share the snapshot and therefore
+/// the number, a change makes a new one.
+#[derive(Debug)]
+pub struct Snapshot {
+    id: u64,
+    modified_id: Luid,
+    state: TokenState,
+}
+
+impl Snapshot {
+    /// Returns the number of this state; never zero.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Returns the identifier that changes with every modification.
+    #[doc(alias = "ModifiedId")]
+    pub fn modified_id(&self) -> Luid {
+        self.modified_id
+    }
+
+    /// Returns the state itself.
+    pub fn state(&self) -> &TokenState {
+        &self.state
+    }
+}
+
+impl Deref for Snapshot {
+    type Target = TokenState;
+
+    fn deref(&self) -> &TokenState {
+        &self.state
+    }
+}
+
+/// A token object. Reached through a [`TokenRef`].
+#[doc(alias = "PACCESS_TOKEN")]
+pub struct Token {
+    system: System,
+    number: u64,
+    id: Luid,
+    parent_id: Luid,
+    source: TokenSource,
+    origin: Luid,
+    kind: TokenKind,
+    is_in_use: AtomicBool,
+    state_id: AtomicU64,
+    state: RwLock<Arc<Snapshot>>,
+    // Fields drop in this order: the hold may end the session and call termination routines.
+    hold: SessionHold,
+    _charge: Charge,
+}
+
+/// What a copy of a token takes over unchanged, and what it does not.
+struct Blueprint {
+    parent_id: Luid,
+    source: TokenSource,
+    origin: Luid,
+    kind: TokenKind,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Token {
+    /// Charges the pool for a token with this state.
+    pub(crate) fn charge(system: &System, state: &TokenState) -> Result<Charge, NtStatus> {
+        system.pool().charge(Purpose::Token, size_of::<Self>().saturating_add(state.size_of_copy()))
+    }
+
+    #[track_caller]
+    pub(crate) fn create(system: &System, hold: SessionHold, charge: Charge, spec: TokenSpec) -> TokenRef {
+        let snapshot = Snapshot { id: system.next_number(), modified_id: system.allocate_luid(), state: spec.state };
+        let blueprint = Blueprint {
+            parent_id: Luid::from_u64(0),
+            source: TokenSource { name: spec.source, identifier: system.allocate_luid() },
+            origin: spec.origin,
+            kind: spec.kind,
+            snapshot: Arc::new(snapshot),
+        };
+        Self::assemble(system, hold, charge, blueprint)
+    }
+
+    #[track_caller]
+    fn assemble(system: &System, hold: SessionHold, charge: Charge, blueprint: Blueprint) -> TokenRef {
+        let Blueprint { parent_id, source, origin, kind, snapshot } = blueprint;
+        TokenRef::adopt(Arc::new(Self {
+            system: system.clone(),
+            number: system.next_number(),
+            id: system.allocate_luid(),
+            parent_id,
+            source,
+            origin,
+            kind,
+            is_in_use: AtomicBool::new(false),
+            state_id: AtomicU64::new(snapshot.id),
+            state: RwLock::new(snapshot),
+            hold,
+            _charge: charge,
+        }))
+    }
+
+    /// Returns the world of this token.
+    pub fn system(&self) -> &System {
+        &self.system
+    }
+
+    /// Returns the identity of this token object; every copy has another.
+    #[doc(alias = "TokenId")]
+    pub fn id(&self) -> Luid {
+        self.id
+    }
+
+    /// Returns the logon session, which many tokens share.
+    ///
+    /// # Identity
+    /// Says nothing about what the holder may do: test the level before deciding anything by it.
+    ///
+    /// # NT
+    /// `SeQueryAuthenticationIdToken`; it succeeds at every level, which is why CVE-2015-0010 was possible.
+    #[doc(alias = "SeQueryAuthenticationIdToken")]
+    #[doc(alias = "AuthenticationId")]
+    pub fn authentication_id(&self) -> Luid {
+        self.hold.session().id()
+    }
+
+    /// Returns how the sign-in of this token's logon session happened.
+    pub fn logon_kind(&self) -> LogonKind {
+        self.hold.session().kind()
+    }
+
+    /// Returns the identity of the token this one was filtered from, or zero.
+    #[doc(alias = "ParentTokenId")]
+    pub fn parent_id(&self) -> Luid {
+        self.parent_id
+    }
+
+    /// Returns the identifier that changes with every modification.
+    #[doc(alias = "ModifiedId")]
+    pub fn modified_id(&self) -> Luid {
+        self.state().modified_id
+    }
+
+    /// Returns who made this token.
+    #[doc(alias = "TOKEN_SOURCE")]
+    pub fn source(&self) -> TokenSource {
+        self.source
+    }
+
+    /// Returns the logon session that made this token with explicit credentials, or zero.
+    #[doc(alias = "TOKEN_ORIGIN")]
+    #[doc(alias = "OriginatingLogonSession")]
+    pub fn origin(&self) -> Luid {
+        self.origin
+    }
+
+    /// Returns whether this is a primary or an impersonation token, and the level of the latter.
+    #[doc(alias = "SeTokenType")]
+    pub fn kind(&self) -> TokenKind {
+        self.kind
+    }
+
+    /// Returns the level of an impersonation token; a primary token has none.
+    ///
+    /// # NT
+    /// `SeTokenImpersonationLevel`. Differs: NT returns a meaningless level for a primary token.
+    #[doc(alias = "SeTokenImpersonationLevel")]
+    pub fn level(&self) -> Option<ImpersonationLevel> {
+        self.kind.level()
+    }
+
+    /// Returns whether a process runs under this very token.
+    #[doc(alias = "TokenInUse")]
+    pub fn is_in_use(&self) -> bool {
+        self.is_in_use.load(Ordering::Acquire)
+    }
+
+    /// Claims this token for a process; false when another process has it.
+    pub(crate) fn claim(&self) -> bool {
+        !self.is_in_use.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn unclaim(&self) {
+        self.is_in_use.store(false, Ordering::Release);
+    }
+
+    /// Returns the state as it is now; later changes do not affect what is returned.
+    ///
+    /// # Cost
+    /// One shared lock and one reference count; no allocation.
+    pub fn state(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the number of the current state.
+    ///
+    /// Whoever caches something derived from a state compares this number before using it.
+    ///
+    /// # Cost
+    /// One atomic load.
+    pub fn state_id(&self) -> u64 {
+        self.state_id.load(Ordering::Acquire)
+    }
+
+    /// Replaces the state by what `change` makes of it, if it makes anything, and returns its answer.
+    ///
+    /// The one function that changes a token: new snapshot number, new ModifiedId, one critical section.
+    fn modify<R>(&self, change: impl FnOnce(&TokenState) -> (Option<TokenState>, R)) -> R {
+        let mut slot = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let (replacement, answer) = change(&slot.state);
+        let Some(state) = replacement else { return answer };
+        let snapshot =
+            Arc::new(Snapshot { id: self.system.next_number(), modified_id: self.system.allocate_luid(), state });
+        let id = snapshot.id;
+        let old = std::mem::replace(&mut *slot, snapshot);
+        // A reader that sees the new number and then asks for the state waits for this lock.
+        self.state_id.store(id, Ordering::Release);
+        drop(slot);
+        drop(old);
+        answer
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("id", &self.id)
+            .field("authentication_id", &self.authentication_id())
+            .field("kind", &self.kind)
+            .field("user", &self.state().user().sid)
+            .field("state_id", &self.state_id())
+            .finish_non_exhaustive()
+    }
+}
