@@ -12,3 +12,5 @@
 
 pub mod audit;
 pub mod body;
+pub mod origin;
+pub mod signin;

@@ -32,7 +32,7 @@ impl Write for Disk {
         if take == 0 {
             return Err(std::io::Error::from_raw_os_error(28));
         }
-        inner.0 -= take;
+        inner.0 = inner.0.saturating_sub(take);
         inner.1.extend_from_slice(&bytes[..take]);
         Ok(take)
     }
