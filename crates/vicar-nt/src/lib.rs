@@ -7,7 +7,10 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod acl;
+pub mod descriptor;
 pub mod group;
+pub mod guid;
 pub mod integrity;
 pub mod level;
 pub mod luid;
@@ -20,6 +23,7 @@ pub mod well_known;
 pub mod wire;
 
 pub use group::{Group, GroupAttributes};
+pub use guid::Guid;
 pub use integrity::IntegrityLevel;
 pub use level::ImpersonationLevel;
 pub use luid::Luid;

@@ -4,7 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::luid::Luid;
-use crate::wire::ParseError;
+use crate::wire::{Malformed, ParseError};
 
 macro_rules! privileges {
     ($($variant:ident = $number:literal, $text:literal;)*) => {
@@ -141,7 +141,7 @@ impl FromStr for Privilege {
     /// Reads the NT name, `SeImpersonatePrivilege`, without regard to case.
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let found = Self::ALL.into_iter().find(|privilege| privilege.name().eq_ignore_ascii_case(text));
-        found.ok_or(ParseError::at(0, "privilege name"))
+        found.ok_or(ParseError::at(Malformed::Text, 0, "privilege name"))
     }
 }
 

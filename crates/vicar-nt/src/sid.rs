@@ -8,7 +8,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::str::FromStr;
 
-use crate::wire::ParseError;
+use crate::wire::{Malformed, ParseError};
 
 /// A security identifier whose revision, count and length were checked.
 ///
@@ -174,13 +174,13 @@ impl<'a> SidRef<'a> {
         let len: u8 = match wire {
             // Count 0..=15 gives 8..=68 bytes, so the saturating forms never saturate.
             [1, count @ 0..=15, ..] => count.saturating_mul(4).saturating_add(8),
-            [1, _, ..] => return Err(ParseError::at(1, "SID sub-authority count")),
-            [1] => return Err(ParseError::at(1, "SID sub-authority count")),
-            _ => return Err(ParseError::at(0, "SID revision")),
+            [1, _, ..] => return Err(ParseError::at(Malformed::Sid, 1, "SID sub-authority count")),
+            [1] => return Err(ParseError::at(Malformed::Sid, 1, "SID sub-authority count")),
+            _ => return Err(ParseError::at(Malformed::Sid, 0, "SID revision")),
         };
         match wire.split_at_checked(usize::from(len)) {
             Some((bytes, rest)) => Ok((Self { bytes }, rest)),
-            None => Err(ParseError::at(wire.len(), "SID sub-authorities")),
+            None => Err(ParseError::at(Malformed::Sid, wire.len(), "SID sub-authorities")),
         }
     }
 
@@ -299,7 +299,7 @@ impl FromStr for Sid {
     /// decimal sub-authorities. The leniencies of SDDL are in [`crate::sddl`], not here.
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let Some(rest) = text.strip_prefix("S-1-").or_else(|| text.strip_prefix("s-1-")) else {
-            return Err(ParseError::at(0, "SID prefix"));
+            return Err(ParseError::at(Malformed::Text, 0, "SID prefix"));
         };
         let mut at: usize = 4;
         let mut parts = rest.split('-');
@@ -309,21 +309,21 @@ impl FromStr for Sid {
             None => digits(first, 10),
         };
         let authority = authority.filter(|value| *value <= Self::MAX_AUTHORITY);
-        let authority = authority.ok_or(ParseError::at(at, "SID identifier authority"))?;
+        let authority = authority.ok_or(ParseError::at(Malformed::Text, at, "SID identifier authority"))?;
         at = at.saturating_add(first.len()).saturating_add(1);
         let mut subs = [0u32; Self::MAX_SUB_AUTHORITIES];
         let mut count: usize = 0;
         for part in parts {
             let value = digits(part, 10).and_then(|value| u32::try_from(value).ok());
-            let value = value.ok_or(ParseError::at(at, "SID sub-authority"))?;
-            *subs.get_mut(count).ok_or(ParseError::at(at, "SID sub-authority count"))? = value;
+            let value = value.ok_or(ParseError::at(Malformed::Text, at, "SID sub-authority"))?;
+            *subs.get_mut(count).ok_or(ParseError::at(Malformed::Text, at, "SID sub-authority count"))? = value;
             count = count.saturating_add(1);
             at = at.saturating_add(part.len()).saturating_add(1);
         }
         if count == 0 {
-            return Err(ParseError::at(text.len(), "SID sub-authority"));
+            return Err(ParseError::at(Malformed::Text, text.len(), "SID sub-authority"));
         }
-        subs.get(..count).and_then(|subs| Self::new(authority, subs)).ok_or(ParseError::at(0, "SID"))
+        subs.get(..count).and_then(|subs| Self::new(authority, subs)).ok_or(ParseError::at(Malformed::Text, 0, "SID"))
     }
 }
 
@@ -353,10 +353,10 @@ mod tests {
     #[test]
     fn malformed_bytes_are_named_by_offset() {
         for (bytes, error) in [
-            (&[][..], ParseError::at(0, "SID revision")),
-            (&[2, 0, 0, 0, 0, 0, 0, 5], ParseError::at(0, "SID revision")),
-            (&[1, 16, 0, 0, 0, 0, 0, 5], ParseError::at(1, "SID sub-authority count")),
-            (&[1, 1, 0, 0, 0, 0, 0, 5, 1, 0, 0], ParseError::at(11, "SID sub-authorities")),
+            (&[][..], ParseError::at(Malformed::Sid, 0, "SID revision")),
+            (&[2, 0, 0, 0, 0, 0, 0, 5], ParseError::at(Malformed::Sid, 0, "SID revision")),
+            (&[1, 16, 0, 0, 0, 0, 0, 5], ParseError::at(Malformed::Sid, 1, "SID sub-authority count")),
+            (&[1, 1, 0, 0, 0, 0, 0, 5, 1, 0, 0], ParseError::at(Malformed::Sid, 11, "SID sub-authorities")),
         ] {
             assert_eq!(Sid::parse(bytes).unwrap_err(), error);
         }

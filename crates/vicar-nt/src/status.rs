@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::wire::{Malformed, ParseError};
+
 /// What an NT routine answers. Any 32-bit number is one; the named ones are constants.
 ///
 /// There is no `Default`: the default of a number is zero, and zero is success.
@@ -129,3 +131,20 @@ impl fmt::Debug for NtStatus {
     }
 }
 impl core::error::Error for NtStatus {}
+
+impl ParseError {
+    /// Returns what NT answers when it is handed these bytes.
+    ///
+    /// # Source
+    /// MS-ERREF 2.3.1; learn.microsoft.com, `RtlValidSecurityDescriptor` and `NtSetSecurityObject`.
+    pub const fn status(&self) -> NtStatus {
+        match self.kind() {
+            Malformed::Sid => NtStatus::INVALID_SID,
+            Malformed::Acl => NtStatus::INVALID_ACL,
+            Malformed::Descriptor => NtStatus::INVALID_SECURITY_DESCR,
+            Malformed::Revision => NtStatus::UNKNOWN_REVISION,
+            Malformed::Condition => NtStatus::INVALID_ACE_CONDITION,
+            Malformed::Claim | Malformed::Text => NtStatus::INVALID_PARAMETER,
+        }
+    }
+}

@@ -5,12 +5,33 @@
 
 use core::fmt;
 
+/// Which structure is malformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// A SID.
+    Sid,
+    /// An ACL, or an ACE inside it.
+    Acl,
+    /// A security descriptor.
+    Descriptor,
+    /// The revision of an ACL or of a security descriptor.
+    Revision,
+    /// The condition of an ACE.
+    Condition,
+    /// A claim.
+    Claim,
+    /// A name or a number in text.
+    Text,
+}
+
 /// Bytes or text are not what they claim to be.
 ///
 /// # Source
 /// MS-DTYP 2.4 gives the structures; the offset counts from the start of the outermost one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseError {
+    kind: Malformed,
     at_byte: usize,
     item: &'static str,
 }
@@ -18,8 +39,14 @@ pub struct ParseError {
 impl ParseError {
     /// Says that `item` is wrong at byte `at_byte`.
     #[must_use]
-    pub const fn at(at_byte: usize, item: &'static str) -> Self {
-        Self { at_byte, item }
+    pub const fn at(kind: Malformed, at_byte: usize, item: &'static str) -> Self {
+        Self { kind, at_byte, item }
+    }
+
+    /// Returns which structure is malformed.
+    #[must_use]
+    pub const fn kind(&self) -> Malformed {
+        self.kind
     }
 
     /// Returns the offset of the wrong byte, from the start of what was parsed.
@@ -37,7 +64,7 @@ impl ParseError {
     /// Moves the error from an inner structure to the outer one that holds it at `base`.
     #[must_use]
     pub const fn inside(self, base: usize) -> Self {
-        Self { at_byte: self.at_byte.saturating_add(base), item: self.item }
+        Self { at_byte: self.at_byte.saturating_add(base), ..self }
     }
 }
 
@@ -51,24 +78,30 @@ impl core::error::Error for ParseError {}
 /// A cursor over untrusted bytes that knows where it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
+    kind: Malformed,
     rest: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// Starts at the first byte of `bytes`.
+    /// Starts at the first byte of `bytes`, which are to be a structure of this kind.
     #[must_use]
-    pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, at: 0 }
+    pub const fn new(kind: Malformed, bytes: &'a [u8]) -> Self {
+        Self { kind, rest: bytes, at: 0 }
     }
 
     /// Starts at byte `offset` of `bytes`; on failure names `item`.
     ///
     /// # Errors
     /// - [`ParseError`] at the end of `bytes` when `offset` lies beyond it.
-    pub fn from(bytes: &'a [u8], offset: usize, item: &'static str) -> Result<Self, ParseError> {
-        let rest = bytes.get(offset..).ok_or(ParseError::at(bytes.len(), item))?;
-        Ok(Self { rest, at: offset })
+    pub fn starting_at(
+        kind: Malformed,
+        bytes: &'a [u8],
+        offset: usize,
+        item: &'static str,
+    ) -> Result<Self, ParseError> {
+        let rest = bytes.get(offset..).ok_or(ParseError::at(kind, bytes.len(), item))?;
+        Ok(Self { kind, rest, at: offset })
     }
 
     /// Returns how many bytes were passed.
@@ -94,7 +127,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// - [`ParseError`] naming `item` and where it should have been; nothing is consumed.
     pub fn take(&mut self, len: usize, item: &'static str) -> Result<&'a [u8], ParseError> {
-        let (head, rest) = self.rest.split_at_checked(len).ok_or(ParseError::at(self.at, item))?;
+        let (head, rest) = self.rest.split_at_checked(len).ok_or(ParseError::at(self.kind, self.at, item))?;
         self.rest = rest;
         self.at = self.at.saturating_add(len);
         Ok(head)
@@ -105,7 +138,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// - [`ParseError`] as for [`take`](Self::take).
     pub fn array<const N: usize>(&mut self, item: &'static str) -> Result<[u8; N], ParseError> {
-        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(ParseError::at(self.at, item))?;
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(ParseError::at(self.kind, self.at, item))?;
         self.rest = rest;
         self.at = self.at.saturating_add(N);
         Ok(*head)

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::acl::Acl;
 use crate::group::{Group, GroupAttributes, GroupList};
 use crate::integrity::IntegrityLevel;
 use crate::privilege::{Privilege, PrivilegeSet, PrivilegeState};
@@ -22,6 +23,7 @@ pub struct Builder {
     mandatory_policy: u32,
     owner: Option<Sid>,
     primary_group: Option<Sid>,
+    default_dacl: Option<Acl>,
     session: u32,
     elevation: Elevation,
     package: Option<Sid>,
@@ -69,6 +71,7 @@ impl Builder {
             mandatory_policy: MandatoryPolicy::NO_WRITE_UP.bits(),
             owner: None,
             primary_group: None,
+            default_dacl: None,
             session: 0,
             elevation: Elevation::Default,
             package: None,
@@ -130,6 +133,12 @@ impl Builder {
     /// Sets the group of what the subject creates.
     pub fn primary_group(mut self, sid: Sid) -> Self {
         self.primary_group = Some(sid);
+        self
+    }
+
+    /// Sets the DACL of what the subject creates when nothing else gives one.
+    pub fn default_dacl(mut self, acl: Acl) -> Self {
+        self.default_dacl = Some(acl);
         self
     }
 
@@ -219,6 +228,7 @@ impl Builder {
             mandatory_policy,
             default_owner: self.owner.unwrap_or(self.user.sid),
             primary_group: self.primary_group,
+            default_dacl: self.default_dacl,
             session: self.session,
             elevation: self.elevation,
             app_container,

@@ -1,5 +1,6 @@
 //! The state of a token, and what follows from it.
 
+use crate::acl::Acl;
 use crate::group::{Group, GroupAttributes, GroupList};
 use crate::integrity::IntegrityLevel;
 use crate::privilege::{Privilege, PrivilegeSet};
@@ -122,6 +123,7 @@ pub struct TokenState {
     pub(crate) mandatory_policy: MandatoryPolicy,
     pub(crate) default_owner: Sid,
     pub(crate) primary_group: Option<Sid>,
+    pub(crate) default_dacl: Option<Acl>,
     pub(crate) session: u32,
     pub(crate) elevation: Elevation,
     pub(crate) app_container: Option<AppContainer>,
@@ -202,6 +204,12 @@ impl TokenState {
     #[must_use]
     pub const fn primary_group(&self) -> Option<&Sid> {
         self.primary_group.as_ref()
+    }
+
+    /// Returns the DACL of what this subject creates when nothing else gives one, if the token has one.
+    #[must_use]
+    pub const fn default_dacl(&self) -> Option<&Acl> {
+        self.default_dacl.as_ref()
     }
 
     /// Returns the terminal session.
@@ -308,6 +316,7 @@ impl TokenState {
         let lists = [
             Some(self.groups.size_of_copy()),
             self.restricting.as_ref().map(GroupList::size_of_copy),
+            self.default_dacl.as_ref().map(Acl::size_of_copy),
             self.app_container.as_ref().map(|package| package.capabilities.size_of_copy()),
         ];
         lists.into_iter().flatten().fold(size_of::<Self>(), usize::saturating_add)
