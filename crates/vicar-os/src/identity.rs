@@ -186,7 +186,8 @@ mod tests {
     #[test]
     fn groups_are_a_sorted_set_with_the_primary_group() {
         let identity =
-            UnixIdentity::new(KernelUid::new(61_001).unwrap(), KernelGid::new(7).unwrap(), gids(&[9, 3, 9, 3])).unwrap();
+            UnixIdentity::new(KernelUid::new(61_001).unwrap(), KernelGid::new(7).unwrap(), gids(&[9, 3, 9, 3]))
+                .unwrap();
         assert_eq!(identity.groups(), gids(&[3, 7, 9]));
         assert_eq!(identity.to_string(), "uid 61001 gid 7 groups 3,7,9");
     }

@@ -66,7 +66,9 @@ mod tests {
 
     #[test]
     fn nothing_else_is_an_id() {
-        for text in ["S-1-5-18", "S-1-1-0", "S-1-5-32-544", "S-1-22-1-4294967295", "S-1-22-1-5-5", "S-1-22-1", "S-1-22-3-5"] {
+        for text in
+            ["S-1-5-18", "S-1-1-0", "S-1-5-32-544", "S-1-22-1-4294967295", "S-1-22-1-5-5", "S-1-22-1", "S-1-22-3-5"]
+        {
             let sid: Sid = text.parse().unwrap();
             assert_eq!(resolve_user(&sid), None, "{text}");
             assert_eq!(resolve_group(&sid), None, "{text}");

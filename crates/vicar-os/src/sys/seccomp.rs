@@ -87,9 +87,8 @@ pub(crate) fn refuse_tasks_and_programs() -> Result<(), Errno> {
     // SAFETY:
     // 1. `program` and the instructions it points to are alive during the call; the kernel copies them.
     // 2. `len` is the number of instructions behind the pointer.
-    let result = unsafe {
-        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program, 0_usize, 0_usize)
-    };
+    let result =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program, 0_usize, 0_usize) };
     if result == 0 {
         Ok(())
     } else {

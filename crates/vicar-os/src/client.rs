@@ -1,0 +1,150 @@
+//! A client, as the server may act as it.
+
+use crate::UnixIdentity;
+use crate::project::{ProjectError, Projection, project};
+use crate::switch::place::Target;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use vicar_kernel::{Qos, Reach};
+use vicar_nt::ImpersonationLevel;
+
+/// Who a client is and how far a server may go in acting as it, captured once and never re-read from the client.
+///
+/// Cheap to clone; all clones are the same client. Holding one gives no right by itself: the gate is asked whenever a
+/// thread takes the identity on.
+///
+/// # NT
+/// A `SECURITY_CLIENT_CONTEXT` together with what its token is on this system.
+#[derive(Clone)]
+#[doc(alias = "SECURITY_CLIENT_CONTEXT")]
+pub struct ClientContext {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    kernel: vicar_kernel::ClientContext,
+    generation: u64,
+    server: u64,
+    captured_as: UnixIdentity,
+    rules: Arc<Projection>,
+    current: Mutex<Arc<Projected>>,
+}
+
+/// What a token's state projects to; replaced when the token is adjusted.
+#[derive(Debug)]
+pub(crate) struct Projected {
+    pub(crate) state_id: u64,
+    pub(crate) identity: UnixIdentity,
+    pub(crate) target: Arc<Target>,
+}
+
+impl Projected {
+    fn of(kernel: &vicar_kernel::ClientContext, rules: &Projection) -> Result<Self, ProjectError> {
+        let snapshot = kernel.token().state();
+        let identity = project(&snapshot, rules)?;
+        let target = Arc::new(Target::new(&identity));
+        Ok(Self { state_id: snapshot.id(), identity, target })
+    }
+}
+
+/// Everything a cached kernel identity depends on; two equal keys are the same identity at the same level and reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IdentityKey {
+    generation: u64,
+    client_state: u64,
+    server_state: u64,
+    level: ImpersonationLevel,
+    reach: Reach,
+}
+
+static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
+
+impl IdentityKey {
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+impl ClientContext {
+    pub(crate) fn new(
+        kernel: vicar_kernel::ClientContext,
+        server: u64,
+        rules: &Arc<Projection>,
+    ) -> Result<Self, ProjectError> {
+        let projected = Projected::of(&kernel, rules)?;
+        let inner = Inner {
+            kernel,
+            generation: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed),
+            server,
+            captured_as: projected.identity.clone(),
+            rules: Arc::clone(rules),
+            current: Mutex::new(Arc::new(projected)),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// A number no other context of this process has or had.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.inner.generation
+    }
+
+    /// What the client was on this system when it was captured.
+    #[must_use]
+    pub fn identity(&self) -> &UnixIdentity {
+        &self.inner.captured_as
+    }
+
+    /// How far the client lets the server go; what a thread really gets is decided by the gate.
+    #[must_use]
+    pub fn level(&self) -> ImpersonationLevel {
+        self.inner.kernel.level()
+    }
+
+    /// The quality of service the context was captured with.
+    #[must_use]
+    pub fn qos(&self) -> Qos {
+        self.inner.kernel.qos()
+    }
+
+    /// The portable half: token, level, reach.
+    #[must_use]
+    pub fn kernel(&self) -> &vicar_kernel::ClientContext {
+        &self.inner.kernel
+    }
+
+    pub(crate) fn server(&self) -> u64 {
+        self.inner.server
+    }
+
+    /// What an identity taken on now depends on. Two atomic reads, no lock.
+    pub(crate) fn key(&self, server_state: u64) -> IdentityKey {
+        IdentityKey {
+            generation: self.inner.generation,
+            client_state: self.inner.kernel.token().state_id(),
+            server_state,
+            level: self.inner.kernel.level(),
+            reach: self.inner.kernel.reach(),
+        }
+    }
+
+    /// What the client's token is on this system now.
+    pub(crate) fn projected(&self) -> Result<Arc<Projected>, ProjectError> {
+        let mut current = self.inner.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.state_id != self.inner.kernel.token().state_id() {
+            *current = Arc::new(Projected::of(&self.inner.kernel, &self.inner.rules)?);
+        }
+        Ok(Arc::clone(&current))
+    }
+}
+
+impl fmt::Debug for ClientContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientContext")
+            .field("generation", &self.inner.generation)
+            .field("identity", &self.inner.captured_as)
+            .field("level", &self.level())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,251 @@
+//! Acting as a client on one thread: the evidence, the errors, and the two-phase way in and out.
+
+use crate::client::ClientContext;
+use crate::project::ProjectError;
+use crate::server::Server;
+use crate::switch::SwitchError;
+use crate::switch::calls::Kernel;
+use crate::switch::place::ThreadPlace;
+use crate::{KernelGid, KernelUid, UnixIdentity};
+use core::fmt;
+use core::marker::PhantomData;
+use std::cell::Cell;
+use vicar_kernel::{GateStep, Outcome, ThreadRef};
+use vicar_nt::{ImpersonationLevel, NtStatus};
+
+/// What the kernel showed of a thread's identity when it was last changed: read back, and compared with what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Effective user id.
+    pub uid: KernelUid,
+    /// Effective group id.
+    pub gid: KernelGid,
+    /// Supplementary groups, sorted.
+    pub groups: Box<[KernelGid]>,
+}
+
+impl Shown {
+    /// What the kernel shows of a thread that was verified to be `identity`.
+    pub(crate) fn verified(identity: &UnixIdentity) -> Self {
+        Self { uid: identity.uid(), gid: identity.gid(), groups: identity.groups().into() }
+    }
+}
+
+/// Evidence that the current thread holds a client's identity. Ends with the closure it was given to.
+///
+/// Cannot leave its thread: another thread is somebody else.
+///
+/// ```compile_fail
+/// fn needs_send<T: Send>() {}
+/// needs_send::<vicar_os::AsClient<'static>>();
+/// ```
+///
+/// ```compile_fail
+/// fn needs_sync<T: Sync>() {}
+/// needs_sync::<vicar_os::AsClient<'static>>();
+/// ```
+#[derive(Debug)]
+pub struct AsClient<'scope> {
+    shown: &'scope Shown,
+    thread_bound: PhantomData<*const ()>,
+}
+
+impl<'scope> AsClient<'scope> {
+    pub(crate) fn new(shown: &'scope Shown) -> Self {
+        Self { shown, thread_bound: PhantomData }
+    }
+
+    /// What the kernel showed of this thread when it took the identity on.
+    #[must_use]
+    pub fn shown(&self) -> &Shown {
+        self.shown
+    }
+}
+
+/// A rule of this crate that the calling code broke. Never caused by a client's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// This thread already acts as a client; nesting would make the first end end both.
+    AlreadyImpersonating,
+    /// This thread is not what the server's threads are: it was made inside a closure, or changed by other code.
+    ForeignThread,
+    /// The context was made by another [`Server`].
+    ForeignContext,
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlreadyImpersonating => "this thread already acts as a client",
+            Self::ForeignThread => "this thread does not have the server's identity",
+            Self::ForeignContext => "the client context belongs to another server",
+        })
+    }
+}
+
+/// Why nothing was done as the client. The closure did not run, and the thread is what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EnterError {
+    /// The server may know who the client is, not act as it.
+    BelowImpersonation {
+        /// The level that was granted.
+        level: ImpersonationLevel,
+        /// The step of the gate that lowered it; `None` when the client itself allowed no more.
+        gate_step: Option<GateStep>,
+    },
+    /// Impersonation was refused with this status.
+    Refused(NtStatus),
+    /// The Linux kernel cannot hold the token.
+    Project(ProjectError),
+    /// This process has no power to change identities, and the client is not exactly its own user and groups.
+    CannotProject,
+    /// The calling code broke a rule.
+    Misuse(Misuse),
+    /// A system call failed.
+    Switch(SwitchError),
+}
+
+impl fmt::Display for EnterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BelowImpersonation { level, gate_step: Some(step) } => {
+                write!(f, "level {level:?} does not allow acting as the client: the gate lowered it at step {step:?}")
+            }
+            Self::BelowImpersonation { level, gate_step: None } => {
+                write!(f, "level {level:?} does not allow acting as the client")
+            }
+            Self::Refused(status) => write!(f, "impersonation refused: {status}"),
+            Self::Project(error) => error.fmt(f),
+            Self::CannotProject => f.write_str(
+                "no CAP_SETUID and CAP_SETGID, and the client is not exactly this process's user and groups",
+            ),
+            Self::Misuse(misuse) => misuse.fmt(f),
+            Self::Switch(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for EnterError {}
+
+thread_local! {
+    static ACTS_AS_CLIENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks the thread as acting for the life of the value, so that nesting is seen.
+pub(crate) struct Acting(());
+
+impl Acting {
+    pub(crate) fn begin() -> Result<Self, Misuse> {
+        if ACTS_AS_CLIENT.replace(true) { Err(Misuse::AlreadyImpersonating) } else { Ok(Self(())) }
+    }
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        ACTS_AS_CLIENT.set(false);
+    }
+}
+
+/// A thread of one server: its record in the portable kernel and its identity in this one, always changed together.
+pub(crate) struct ServerThread {
+    server: Server,
+    record: ThreadRef,
+    /// `None` when this process cannot switch: then every thread stays what it is.
+    place: Option<ThreadPlace<Kernel>>,
+}
+
+impl ServerThread {
+    /// Takes charge of the calling thread, which must be the server.
+    pub(crate) fn adopt(server: &Server) -> Result<Self, EnterError> {
+        let place = if server.can_switch() {
+            let place = ThreadPlace::of_server_thread(Kernel, server.base());
+            Some(place.map_err(|_not_the_server| EnterError::Misuse(Misuse::ForeignThread))?)
+        } else {
+            None
+        };
+        Ok(Self { server: server.clone(), record: server.new_thread(), place })
+    }
+
+    /// Takes `context`'s identity on: gate and copy, then the kernel, then the record, which cannot fail.
+    ///
+    /// # Errors
+    /// - [`EnterError`]; record and kernel are what they were.
+    pub(crate) fn enter(&mut self, context: &ClientContext) -> Result<Shown, EnterError> {
+        if context.server() != self.server.id() {
+            return Err(EnterError::Misuse(Misuse::ForeignContext));
+        }
+        let pending = self.record.prepare(context.kernel()).map_err(EnterError::Refused)?;
+        let gate_step = match pending.outcome() {
+            Outcome::AsRequested => None,
+            Outcome::Downgraded { step } => Some(step),
+        };
+        let level = pending.level();
+        if !level.may_act_locally() {
+            return Err(EnterError::BelowImpersonation { level, gate_step });
+        }
+        let projected = context.projected().map_err(EnterError::Project)?;
+        let shown = match &mut self.place {
+            Some(place) => {
+                place.enter(&projected.target).map_err(EnterError::Switch)?;
+                Shown::verified(&projected.identity)
+            }
+            // Start-up read these ids from the kernel, and nothing here can change them.
+            None if self.server.is_exactly(&projected.identity) => Shown::verified(&projected.identity),
+            None => return Err(EnterError::CannotProject),
+        };
+        // The outcome was looked at above, before anything was changed.
+        let (Outcome::AsRequested | Outcome::Downgraded { .. }) = pending.commit();
+        Ok(shown)
+    }
+
+    /// Takes on the anonymous identity, in which client threads rest.
+    pub(crate) fn rest(&mut self) -> Result<(), SwitchError> {
+        self.record.revert();
+        match &mut self.place {
+            Some(place) => place.enter(self.server.rest_target()),
+            None => Ok(()),
+        }
+    }
+
+    /// Is the server again, or the process ends.
+    pub(crate) fn leave(&mut self) {
+        if let Some(place) = &mut self.place {
+            place.leave();
+        }
+        self.record.revert();
+    }
+
+    /// Reads the identity back and ends the process unless it is what it should be.
+    pub(crate) fn verify(&self) {
+        if let Some(place) = &self.place {
+            place.verify();
+        }
+    }
+}
+
+impl Drop for ServerThread {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl fmt::Debug for ServerThread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerThread").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// Runs `work` as the client on the calling thread; see [`Server::run_as`].
+pub(crate) fn run_as<R>(
+    server: &Server,
+    context: &ClientContext,
+    work: impl FnOnce(&AsClient<'_>) -> R,
+) -> Result<R, EnterError> {
+    let _acting = Acting::begin().map_err(EnterError::Misuse)?;
+    let mut thread = ServerThread::adopt(server)?;
+    let shown = thread.enter(context)?;
+    // When `work` unwinds, `thread` is dropped: the identity ends before the panic leaves this function.
+    Ok(work(&AsClient::new(&shown)))
+}

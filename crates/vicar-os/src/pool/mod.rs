@@ -1,0 +1,338 @@
+//! Threads that act as clients and rest as nobody.
+
+mod answer;
+mod schedule;
+mod sticky;
+#[cfg(test)]
+mod tests;
+
+pub use answer::Answer;
+pub use sticky::{AdoptError, ClientThread, DEFAULT_UMASK};
+
+use crate::client::ClientContext;
+use crate::enter::{AsClient, EnterError};
+use crate::server::Server;
+use core::fmt;
+use schedule::{Limits, Placed, Schedule};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How many threads, and how much of them one client may have. Zero means one.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientThreadOptions {
+    /// How many client threads.
+    pub threads: usize,
+    /// Most threads that act for one context at the same time.
+    pub per_client: usize,
+    /// Most jobs of one context that wait; one more is [`RunError::Busy`].
+    pub queued_per_client: usize,
+    /// How long an idle thread keeps its last client's identity.
+    pub keep: Duration,
+    /// The umask of the threads.
+    pub umask: u32,
+}
+
+impl Default for ClientThreadOptions {
+    /// Sixteen threads, at most half of them for one client, 1,024 waiting jobs a client, kept for 250 ms, umask 022.
+    fn default() -> Self {
+        Self {
+            threads: 16,
+            per_client: 8,
+            queued_per_client: 1024,
+            keep: Duration::from_millis(250),
+            umask: DEFAULT_UMASK,
+        }
+    }
+}
+
+/// Why a job has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The job did not run.
+    Enter(EnterError),
+    /// The job panicked; its thread let go of the client and goes on.
+    Panicked,
+    /// The client has too many jobs waiting; the job did not run.
+    Busy,
+    /// The threads are ending; the job did not run.
+    Closed,
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Enter(error) => error.fmt(f),
+            Self::Panicked => f.write_str("the job panicked"),
+            Self::Busy => f.write_str("too many jobs of this client are waiting"),
+            Self::Closed => f.write_str("the client threads are ending"),
+        }
+    }
+}
+
+impl core::error::Error for RunError {}
+
+/// Why the threads did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// A thread could not be made.
+    Spawn(std::io::Error),
+    /// A thread could not be made powerless.
+    Adopt(AdoptError),
+}
+
+impl fmt::Display for PoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spawn(error) => write!(f, "creating a client thread: {error}"),
+            Self::Adopt(error) => write!(f, "making a client thread powerless: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for PoolError {}
+
+/// A set of client threads. Cheap to clone; the threads end with the last clone, after the jobs that run.
+#[derive(Clone)]
+pub struct ClientThreads {
+    pool: Arc<Pool>,
+}
+
+/// Runs under the client's identity, or is told why not.
+type Work = Box<dyn FnOnce(Result<&AsClient<'_>, RunError>) + Send>;
+
+struct Job {
+    client: ClientContext,
+    work: Work,
+}
+
+struct Pool {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    seats: Vec<Condvar>,
+    keep: Duration,
+}
+
+struct State {
+    schedule: Schedule<Job>,
+    /// The job that an idle thread was given.
+    given: Vec<Option<Job>>,
+    closed: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientThreads {
+    pub(crate) fn start(server: &Server, options: ClientThreadOptions) -> Result<Self, PoolError> {
+        let limits = Limits {
+            threads: options.threads.max(1),
+            per_client: options.per_client.max(1),
+            queued_per_client: options.queued_per_client.max(1),
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                schedule: Schedule::new(limits),
+                given: (0..limits.threads).map(|_| None).collect(),
+                closed: false,
+            }),
+            seats: (0..limits.threads).map(|_| Condvar::new()).collect(),
+            keep: options.keep,
+        });
+        let (ready, started) = channel();
+        let mut pool = Pool { shared: Arc::clone(&shared), threads: Vec::with_capacity(limits.threads) };
+        for seat in 0..limits.threads {
+            let (server, shared, ready) = (server.clone(), Arc::clone(&shared), ready.clone());
+            let body = move || client_thread(&server, &shared, seat, options.umask, &ready);
+            let thread = std::thread::Builder::new().name(format!("client-{seat}")).spawn(body);
+            // On failure `pool` is dropped: the threads made so far are told to end.
+            pool.threads.push(thread.map_err(PoolError::Spawn)?);
+        }
+        drop(ready);
+        for _ in 0..limits.threads {
+            match started.recv() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(PoolError::Adopt(error)),
+                Err(_ended) => {
+                    return Err(PoolError::Adopt(AdoptError { operation: "starting", errno: libc::ECANCELED }));
+                }
+            }
+        }
+        Ok(Self { pool: Arc::new(pool) })
+    }
+
+    /// Runs `work` as the client on one of the threads.
+    ///
+    /// The answer is a future of no particular runtime; [`Answer::wait`] blocks instead. The job runs to its end even
+    /// when the answer is dropped.
+    ///
+    /// # Errors
+    /// The answer is [`RunError`] when the job did not run, or panicked.
+    ///
+    /// # Identity
+    /// As [`Server::run_as`]; besides, the thread can make no thread and execute no program.
+    ///
+    /// # Cost
+    /// One hand-over between threads; the switch only when no idle thread holds this client.
+    pub fn run<R: Send + 'static>(
+        &self,
+        client: &ClientContext,
+        work: impl FnOnce(&AsClient<'_>) -> R + Send + 'static,
+    ) -> Answer<R> {
+        let (promise, answer) = answer::pair();
+        let work: Work = Box::new(move |entered| match entered {
+            Ok(as_client) => match catch_unwind(AssertUnwindSafe(|| work(as_client))) {
+                Ok(result) => promise.keep(Ok(result)),
+                Err(panic) => {
+                    promise.keep(Err(RunError::Panicked));
+                    std::panic::resume_unwind(panic);
+                }
+            },
+            Err(error) => promise.keep(Err(error)),
+        });
+        self.submit(Job { client: client.clone(), work });
+        answer
+    }
+
+    /// Runs `work` as the client on one of the threads and waits for it.
+    ///
+    /// # Errors
+    /// - As [`Self::run`].
+    pub fn run_blocking<R: Send + 'static>(
+        &self,
+        client: &ClientContext,
+        work: impl FnOnce(&AsClient<'_>) -> R + Send + 'static,
+    ) -> Result<R, RunError> {
+        self.run(client, work).wait()
+    }
+
+    fn submit(&self, job: Job) {
+        let shared = &self.pool.shared;
+        let generation = job.client.generation();
+        let mut state = shared.lock();
+        if state.closed {
+            // Dropping the job answers `Closed`; outside the lock, because the answer may wake anything.
+            drop(state);
+            return drop(job);
+        }
+        match state.schedule.submit(generation, job) {
+            Placed::On(seat, job) => {
+                if let Some(place) = state.given.get_mut(seat) {
+                    *place = Some(job);
+                }
+                drop(state);
+                if let Some(seat) = shared.seats.get(seat) {
+                    seat.notify_one();
+                }
+            }
+            Placed::Waits => {}
+            Placed::Full(job) => {
+                drop(state);
+                (job.work)(Err(RunError::Busy));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ClientThreads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientThreads").field("threads", &self.pool.threads.len()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let waiting = {
+            let mut state = self.shared.lock();
+            state.closed = true;
+            state.schedule.clear()
+        };
+        drop(waiting);
+        for seat in &self.shared.seats {
+            seat.notify_one();
+        }
+        let own = std::thread::current().id();
+        for thread in self.threads.drain(..) {
+            // The last clone may be dropped by a job; its thread cannot wait for itself.
+            if thread.thread().id() != own {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+fn client_thread(server: &Server, shared: &Shared, seat: usize, umask: u32, ready: &Sender<Result<(), AdoptError>>) {
+    let mut thread = match ClientThread::adopt(server, umask) {
+        Ok(thread) => thread,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let _ = ready.send(Ok(()));
+    let mut next = shared.lock().schedule.next(seat, None);
+    loop {
+        let Some((generation, job)) = next.take().or_else(|| wait_for_job(shared, seat, &mut thread)) else { return };
+        let work = job.work;
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let mut work = Some(work);
+            let entered = thread.run(&job.client, |as_client| {
+                if let Some(work) = work.take() {
+                    work(Ok(as_client));
+                }
+            });
+            if let (Err(error), Some(work)) = (entered, work.take()) {
+                work(Err(RunError::Enter(error)));
+            }
+        }));
+        if ran.is_err() {
+            thread.release();
+        }
+        drop(job.client);
+        let mut state = shared.lock();
+        state.schedule.ended(generation);
+        if state.closed {
+            return;
+        }
+        next = state.schedule.next(seat, thread.holds());
+    }
+}
+
+/// Waits until this idle thread is given a job; lets go of its client when that takes long. `None` ends the thread.
+fn wait_for_job(shared: &Shared, seat: usize, thread: &mut ClientThread) -> Option<(u64, Job)> {
+    let wake = shared.seats.get(seat)?;
+    let mut state = shared.lock();
+    loop {
+        if let Some(job) = state.given.get_mut(seat)?.take() {
+            return Some((job.client.generation(), job));
+        }
+        if state.closed {
+            return None;
+        }
+        if thread.holds().is_none() {
+            state = wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        }
+        let (woken, waited) = wake.wait_timeout(state, shared.keep).unwrap_or_else(PoisonError::into_inner);
+        state = woken;
+        if waited.timed_out() && state.schedule.withdraw(seat) {
+            drop(state);
+            thread.release();
+            state = shared.lock();
+            if let Some(next) = state.schedule.next(seat, None) {
+                return Some(next);
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! One client thread: rests as nobody, keeps its last client, never is the server.
+
+use crate::client::{ClientContext, IdentityKey};
+use crate::enter::{Acting, AsClient, EnterError, ServerThread, Shown};
+use crate::server::Server;
+use crate::switch::place::die;
+use crate::sys;
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::thread::UnshareFlags;
+
+/// How often a kept identity is read back in full: once in this many entries.
+const VERIFY_EVERY: u32 = 4096;
+
+/// The umask of client threads unless the options say otherwise: no group or other may write what a client makes.
+pub const DEFAULT_UMASK: u32 = 0o022;
+
+/// The calling thread, given over to acting as clients for the rest of its life.
+///
+/// Between jobs it keeps the last client's identity, so that the same client again costs nothing; the key of what it
+/// holds is compared at every entry. It can make no thread and execute no program, and no signal handler runs on it.
+#[derive(Debug)]
+pub struct ClientThread {
+    server: Server,
+    thread: ServerThread,
+    held: Option<(IdentityKey, Shown)>,
+    entries: u32,
+}
+
+/// The step of making a thread powerless that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdoptError {
+    /// What was being done.
+    pub operation: &'static str,
+    /// What the kernel answered.
+    pub errno: i32,
+}
+
+impl core::fmt::Display for AdoptError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}: {}", self.operation, std::io::Error::from_raw_os_error(self.errno))
+    }
+}
+
+impl core::error::Error for AdoptError {}
+
+fn at(operation: &'static str) -> impl FnOnce(Errno) -> AdoptError {
+    move |errno| AdoptError { operation, errno: errno.raw_os_error() }
+}
+
+impl ClientThread {
+    /// Turns the calling thread, which must be one of the server's, into a client thread.
+    ///
+    /// # Errors
+    /// - [`AdoptError`]; the thread is to be ended, parts of this cannot be undone.
+    ///
+    /// # Identity
+    /// Afterwards the thread is anonymous, has its own working directory (`/`) and umask, an empty session keyring, all
+    /// signals blocked, and a filter that refuses clone, fork and exec.
+    ///
+    /// # Source
+    /// unshare(2) CLONE_FS, umask(2), keyctl(2), pthread_sigmask(3), seccomp(2).
+    pub fn adopt(server: &Server, umask: u32) -> Result<Self, AdoptError> {
+        sys::signal::block_all().map_err(at("pthread_sigmask"))?;
+        sys::thread::unshare(UnshareFlags::FS).map_err(at("unshare CLONE_FS"))?;
+        rustix::process::chdir("/").map_err(at("chdir"))?;
+        rustix::process::umask(Mode::from_raw_mode(umask));
+        sys::keyring::join_empty_session().map_err(at("keyctl KEYCTL_JOIN_SESSION_KEYRING"))?;
+        sys::seccomp::refuse_tasks_and_programs().map_err(at("seccomp"))?;
+        let not_ours = |_error| AdoptError { operation: "checking the thread's identity", errno: libc::EPERM };
+        let mut thread = ServerThread::adopt(server).map_err(not_ours)?;
+        thread.rest().map_err(|error| AdoptError { operation: "becoming anonymous", errno: error.errno })?;
+        Ok(Self { server: server.clone(), thread, held: None, entries: 0 })
+    }
+
+    /// Runs `work` as the client.
+    ///
+    /// # Errors
+    /// - [`EnterError`]; `work` did not run. When the client's identity could not be taken on, the thread is anonymous.
+    ///
+    /// # Cost
+    /// The same client again: two atomic reads and a comparison. Another client: four credential calls and three
+    /// readings (one call more when the server is not root).
+    pub fn run<R>(&mut self, client: &ClientContext, work: impl FnOnce(&AsClient<'_>) -> R) -> Result<R, EnterError> {
+        let _acting = Acting::begin().map_err(EnterError::Misuse)?;
+        let key = client.key(self.server.primary_state());
+        let shown = match &self.held {
+            Some((held, shown)) if *held == key => {
+                self.entries = self.entries.wrapping_add(1);
+                if self.entries.checked_rem(VERIFY_EVERY) == Some(0) {
+                    self.thread.verify();
+                }
+                shown
+            }
+            Some(_) | None => self.take_on(client, key)?,
+        };
+        Ok(work(&AsClient::new(shown)))
+    }
+
+    fn take_on(&mut self, client: &ClientContext, key: IdentityKey) -> Result<&Shown, EnterError> {
+        match self.thread.enter(client) {
+            Ok(shown) => Ok(&self.held.insert((key, shown)).1),
+            Err(error) => {
+                self.release();
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets go of the last client: the thread is nobody again, or the process ends.
+    pub fn release(&mut self) {
+        if self.held.take().is_some() && self.thread.rest().is_err() {
+            die("a client thread cannot become anonymous");
+        }
+    }
+
+    /// Generation of the client whose identity the thread holds.
+    pub(super) fn holds(&self) -> Option<u64> {
+        self.held.as_ref().map(|(key, _)| key.generation())
+    }
+}

@@ -1,0 +1,222 @@
+//! The server: what is left of the process after it gave up its powers, and the right to act as clients.
+
+mod anonymous;
+mod probe;
+mod start;
+mod token;
+
+pub use anonymous::AnonymousError;
+pub use probe::SelfTest;
+pub use start::{Powerless, StartError, StartOptions, StartReport, Starting};
+
+use crate::client::ClientContext;
+use crate::enter::{self, AsClient, EnterError};
+use crate::pool::{ClientThreadOptions, ClientThreads, PoolError};
+use crate::project::{ProjectError, Projection};
+use crate::switch::place::{Base, Target};
+use crate::{UnixIdentity, sidmap};
+use core::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use vicar_kernel::{
+    Locality, LogonKind, ProcessRef, Qos, Reach, System, Thread, ThreadRef, TokenKind, TokenRef, TokenSpec, Tracking,
+};
+use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
+
+/// A server that may act as its clients. Cheap to clone; made once, by [`Starting`].
+///
+/// # Examples
+/// ```no_run
+/// use vicar_os::{LogonKind, Server, Starting, StartOptions, source};
+///
+/// let server: Server = Starting::begin(StartOptions::default())?.finish()?;
+/// let listener = std::os::unix::net::UnixListener::bind("/run/notes.sock")?;
+/// for stream in listener.incoming() {
+///     let peer = source::peer::of(&stream?)?;
+///     let client = server.logon(LogonKind::Network, &peer.identity)?;
+///     let notes = server.run_as(&client, |_as_client| std::fs::read("/srv/notes/today.txt"))?;
+///     println!("{:?}", notes.map(|text| text.len()));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Server {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: u64,
+    system: System,
+    process: ProcessRef,
+    primary: TokenRef,
+    base: Arc<Base>,
+    rest: Arc<Target>,
+    rules: Arc<Projection>,
+    can_switch: bool,
+    own: UnixIdentity,
+    report: StartReport,
+}
+
+/// Why a client could not be logged on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogonError {
+    /// The token or the context was refused with this status.
+    Refused(NtStatus),
+    /// The identity is one that no client may have here.
+    Project(ProjectError),
+}
+
+impl fmt::Display for LogonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(status) => write!(f, "logon refused: {status}"),
+            Self::Project(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for LogonError {}
+
+static NEXT_SERVER: AtomicU64 = AtomicU64::new(1);
+
+impl Server {
+    /// What start-up found, gave up and tested.
+    #[must_use]
+    pub fn report(&self) -> &StartReport {
+        &self.inner.report
+    }
+
+    /// Who client threads are while they act for nobody.
+    #[must_use]
+    pub fn anonymous(&self) -> &UnixIdentity {
+        &self.inner.rules.anonymous
+    }
+
+    /// The portable half: sessions, tokens, threads and their references.
+    #[must_use]
+    pub fn system(&self) -> &System {
+        &self.inner.system
+    }
+
+    /// Makes a client out of somebody whose identity has been proved, at level Impersonation.
+    ///
+    /// The identity is captured: a group given to the account later is not in it.
+    ///
+    /// # Errors
+    /// - [`LogonError::Project`] for user 0 (unless the administrator named it), the anonymous uid and whatever else the
+    ///   kernel cannot hold.
+    /// - [`LogonError::Refused`] when a token or the context cannot be made.
+    ///
+    /// # Identity
+    /// Changes none. The caller vouches for `identity`: it comes from a checked password or from the kernel.
+    ///
+    /// # NT
+    /// `LsaLogonUser`, then `SeCreateClientSecurity` with static tracking and `EffectiveOnly`.
+    #[doc(alias = "LsaLogonUser")]
+    #[doc(alias = "SeCreateClientSecurity")]
+    pub fn logon(&self, kind: LogonKind, identity: &UnixIdentity) -> Result<ClientContext, LogonError> {
+        let level = ImpersonationLevel::Impersonation;
+        self.logon_with(kind, identity, Qos { level, tracking: Tracking::Static, reach: Reach::EffectiveOnly })
+    }
+
+    /// Makes a client as [`Self::logon`] does, with the quality of service the client chose.
+    ///
+    /// # Errors
+    /// - As [`Self::logon`]; STATUS_BAD_IMPERSONATION_LEVEL for a level above Impersonation: local proof of identity
+    ///   carries nothing that could be forwarded.
+    pub fn logon_with(&self, kind: LogonKind, identity: &UnixIdentity, qos: Qos) -> Result<ClientContext, LogonError> {
+        let state = token::of_client(identity, kind, &self.inner.rules).map_err(LogonError::Refused)?;
+        let session = self.inner.system.logon(kind, None).map_err(LogonError::Refused)?;
+        let spec = TokenSpec {
+            state,
+            kind: TokenKind::Impersonation(ImpersonationLevel::Impersonation),
+            source: *b"vicar-os",
+            origin: Luid::from_u64(0),
+        };
+        let token = session.create_token(spec).map_err(LogonError::Refused)?;
+        self.context_from_token(&token, qos)
+    }
+
+    /// Makes a context from a token of this server's [`System`].
+    ///
+    /// # Errors
+    /// - [`LogonError::Refused`] by the capture rules (spec of `SeCreateClientSecurity`).
+    /// - [`LogonError::Project`] when the token is not something that this kernel can hold.
+    pub fn context_from_token(&self, token: &TokenRef, qos: Qos) -> Result<ClientContext, LogonError> {
+        let kernel =
+            vicar_kernel::ClientContext::from_token(token, qos, Locality::Local).map_err(LogonError::Refused)?;
+        ClientContext::new(kernel, self.inner.id, &self.inner.rules).map_err(LogonError::Project)
+    }
+
+    /// Runs `work` with the client's identity and returns its result; this thread is the server again afterwards.
+    ///
+    /// Also when `work` panics. The thread must be one of the server's own: the identity is changed for this thread
+    /// only, and whatever threads `work` makes stay the client, so make none; on [`ClientThreads`] they cannot be made.
+    ///
+    /// # Errors
+    /// - [`EnterError`]; `work` did not run.
+    ///
+    /// # Identity
+    /// The gate is asked now, against the process's own token. Real user and group are the anonymous ones, effective
+    /// are the client's, supplementary groups are all of the client's, effective capabilities are empty. If the thread
+    /// cannot become the server again, the process is aborted.
+    ///
+    /// # Cost
+    /// Seven credential calls and three readings; see [`ClientThreads`] for work that comes often.
+    ///
+    /// # NT
+    /// `SeImpersonateClientEx`, `work`, `SeStopImpersonatingClient`. Differs: never runs below Impersonation, and does
+    /// not nest.
+    #[doc(alias = "SeImpersonateClientEx")]
+    #[doc(alias = "SeStopImpersonatingClient")]
+    pub fn run_as<R>(&self, client: &ClientContext, work: impl FnOnce(&AsClient<'_>) -> R) -> Result<R, EnterError> {
+        enter::run_as(self, client, work)
+    }
+
+    /// Starts threads that do nothing but act as clients and rest powerless.
+    ///
+    /// # Errors
+    /// - [`PoolError`] when a thread cannot be made or cannot be made powerless; none is left running.
+    pub fn client_threads(&self, options: ClientThreadOptions) -> Result<ClientThreads, PoolError> {
+        ClientThreads::start(self, options)
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.inner.id
+    }
+
+    pub(crate) fn base(&self) -> &Arc<Base> {
+        &self.inner.base
+    }
+
+    pub(crate) fn rest_target(&self) -> &Arc<Target> {
+        &self.inner.rest
+    }
+
+    pub(crate) fn can_switch(&self) -> bool {
+        self.inner.can_switch
+    }
+
+    pub(crate) fn is_exactly(&self, identity: &UnixIdentity) -> bool {
+        self.inner.own == *identity
+    }
+
+    pub(crate) fn new_thread(&self) -> ThreadRef {
+        Thread::new(&self.inner.process)
+    }
+
+    /// Id of the server token's present state: when it changes, the gate may answer differently.
+    pub(crate) fn primary_state(&self) -> u64 {
+        self.inner.primary.state_id()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("sid", &sidmap::user_sid(self.inner.own.uid()))
+            .field("can_switch", &self.inner.can_switch)
+            .finish_non_exhaustive()
+    }
+}
