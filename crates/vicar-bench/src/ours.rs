@@ -1,19 +1,125 @@
-//! The ways of `vicar-os`.
+//! The ways of `vicar-os`, through its public interface alone.
+
+use std::time::{Duration, Instant};
+
+use vicar_os::{
+    ClientContext, ClientThread, ClientThreadOptions, ClientThreads, DEFAULT_UMASK, KernelGid, KernelUid, LogonKind,
+    Server, StartOptions, Starting, UnixIdentity,
+};
 
 use crate::method::Running;
 use crate::op::Target;
+use crate::scratch::{self, CLIENT};
+
+/// Starts a server in this process and logs a client with `groups` groups on.
+fn start(groups: u32) -> Result<(Server, ClientContext), String> {
+    let server = Starting::begin(StartOptions::default())
+        .and_then(Starting::finish)
+        .map_err(|error| format!("server: {error}"))?;
+    if let Some(why) = &server.report().powerless {
+        return Err(format!("server: {why}"));
+    }
+    let (Some(uid), Some(gid)) = (KernelUid::new(CLIENT), KernelGid::new(CLIENT)) else {
+        return Err("the client's ids".to_owned());
+    };
+    let groups = scratch::groups(groups).filter_map(KernelGid::new);
+    let identity = UnixIdentity::new(uid, gid, groups).map_err(|error| format!("identity: {error}"))?;
+    let client = server.logon(LogonKind::Network, &identity).map_err(|error| format!("logon: {error}"))?;
+    Ok((server, client))
+}
+
+/// Runs `count` operations one after the other.
+fn repeat(target: &Target, count: u32) -> Result<(), String> {
+    (0..count).try_for_each(|_| target.run())
+}
 
 /// `Server::run_as` around each operation.
-pub(crate) fn run_as(_target: &Target, _groups: u32) -> Result<Box<dyn Running>, String> {
-    Err("not wired".to_owned())
+struct RunAs {
+    server: Server,
+    client: ClientContext,
+    target: Target,
+}
+
+impl Running for RunAs {
+    fn time(&mut self, count: u32) -> Result<Duration, String> {
+        let start = Instant::now();
+        for _ in 0..count {
+            self.server
+                .run_as(&self.client, |_as_client| self.target.run())
+                .map_err(|error| format!("run_as: {error}"))??;
+        }
+        Ok(start.elapsed())
+    }
+}
+
+/// `Server::run_as` around each operation.
+pub(crate) fn run_as(target: &Target, groups: u32) -> Result<Box<dyn Running>, String> {
+    let (server, client) = start(groups)?;
+    server.run_as(&client, |_as_client| target.must_be_client()).map_err(|error| format!("run_as: {error}"))??;
+    target.must_be_server()?;
+    Ok(Box::new(RunAs { server, client, target: target.clone() }))
+}
+
+/// This thread as a client thread: entered for each operation, while it keeps the client in between.
+struct Sticky {
+    thread: ClientThread,
+    client: ClientContext,
+    target: Target,
+}
+
+impl Running for Sticky {
+    fn time(&mut self, count: u32) -> Result<Duration, String> {
+        let start = Instant::now();
+        for _ in 0..count {
+            let target = &self.target;
+            self.thread
+                .run(&self.client, |_as_client| target.run())
+                .map_err(|error| format!("client thread: {error}"))??;
+        }
+        Ok(start.elapsed())
+    }
 }
 
 /// A client thread that already holds the client; entered once per operation.
-pub(crate) fn sticky(_target: &Target, _groups: u32) -> Result<Box<dyn Running>, String> {
-    Err("not wired".to_owned())
+pub(crate) fn sticky(target: &Target, groups: u32) -> Result<Box<dyn Running>, String> {
+    let (server, client) = start(groups)?;
+    let mut thread = ClientThread::adopt(&server, DEFAULT_UMASK).map_err(|error| format!("client thread: {error}"))?;
+    thread.run(&client, |_as_client| target.must_be_client()).map_err(|error| format!("client thread: {error}"))??;
+    Ok(Box::new(Sticky { thread, client, target: target.clone() }))
+}
+
+/// Jobs handed to the client threads.
+struct Pool {
+    threads: ClientThreads,
+    client: ClientContext,
+    target: Target,
+    batch: u32,
+}
+
+impl Running for Pool {
+    fn time(&mut self, count: u32) -> Result<Duration, String> {
+        let start = Instant::now();
+        let mut left = count;
+        while left > 0 {
+            let now = left.min(self.batch);
+            let target = self.target.clone();
+            self.threads
+                .run_blocking(&self.client, move |_as_client| repeat(&target, now))
+                .map_err(|error| format!("client threads: {error}"))??;
+            left = left.saturating_sub(now);
+        }
+        Ok(start.elapsed())
+    }
 }
 
 /// One job for `batch` operations, handed to the client threads and waited for.
-pub(crate) fn pool(_target: &Target, _groups: u32, _batch: u32) -> Result<Box<dyn Running>, String> {
-    Err("not wired".to_owned())
+pub(crate) fn pool(target: &Target, groups: u32, batch: u32) -> Result<Box<dyn Running>, String> {
+    let (server, client) = start(groups)?;
+    let threads =
+        server.client_threads(ClientThreadOptions::default()).map_err(|error| format!("client threads: {error}"))?;
+    let proof = target.clone();
+    threads
+        .run_blocking(&client, move |_as_client| proof.must_be_client())
+        .map_err(|error| format!("client threads: {error}"))??;
+    Ok(Box::new(Pool { threads, client, target: target.clone(), batch }))
 }
