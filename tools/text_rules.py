@@ -28,7 +28,7 @@ WORKPLACE = re.compile("(?<![A-Za-z0-9_.])/" + "work/")
 
 
 def is_test(path):
-    return "/tests/" in path or path.endswith("/tests.rs") or "/benches/" in path
+    return "/tests/" in path or re.search(r"(/|_)tests\.rs$", path) or "/benches/" in path
 
 
 def code(line):
