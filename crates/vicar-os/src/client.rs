@@ -103,13 +103,11 @@ impl ClientContext {
     }
 
     /// The quality of service the context was captured with.
-    #[must_use]
     pub fn qos(&self) -> Qos {
         self.inner.kernel.qos()
     }
 
     /// The portable half: token, level, reach.
-    #[must_use]
     pub fn kernel(&self) -> &vicar_kernel::ClientContext {
         &self.inner.kernel
     }

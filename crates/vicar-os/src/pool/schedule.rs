@@ -54,12 +54,13 @@ impl<J> Schedule<J> {
     pub(super) fn submit(&mut self, client: u64, job: J) -> Placed<J> {
         let limits = self.limits;
         let entry = self.clients.entry(client).or_insert_with(|| Client { running: 0, waiting: VecDeque::new() });
-        if entry.running < limits.per_client && entry.waiting.is_empty() {
-            if let Some(thread) = take_idle(&mut self.idle, client) {
-                entry.running = entry.running.saturating_add(1);
-                self.streak.insert(thread, 0);
-                return Placed::On(thread, job);
-            }
+        if entry.running < limits.per_client
+            && entry.waiting.is_empty()
+            && let Some(thread) = take_idle(&mut self.idle, client)
+        {
+            entry.running = entry.running.saturating_add(1);
+            self.streak.insert(thread, 0);
+            return Placed::On(thread, job);
         }
         if entry.waiting.len() >= limits.queued_per_client {
             return Placed::Full(job);
@@ -128,6 +129,6 @@ impl<J> Schedule<J> {
 fn take_idle(idle: &mut VecDeque<(usize, Option<u64>)>, client: u64) -> Option<usize> {
     let holds = idle.iter().rposition(|(_, held)| *held == Some(client));
     let nobody = || idle.iter().rposition(|(_, held)| held.is_none());
-    let index = holds.or_else(nobody).or(if idle.is_empty() { None } else { Some(0) })?;
+    let index = holds.or_else(nobody).unwrap_or(0);
     idle.remove(index).map(|(thread, _)| thread)
 }

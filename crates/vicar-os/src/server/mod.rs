@@ -21,7 +21,8 @@ use std::sync::atomic::AtomicU64;
 use vicar_kernel::{
     Locality, LogonKind, ProcessRef, Qos, Reach, System, Thread, ThreadRef, TokenKind, TokenRef, TokenSpec, Tracking,
 };
-use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
+use vicar_nt::privilege::{LuidAndAttributes, PrivilegeAttributes};
+use vicar_nt::{ImpersonationLevel, Luid, NtStatus, Privilege};
 
 /// A server that may act as its clients. Cheap to clone; made once, by [`Starting`].
 ///
@@ -180,6 +181,18 @@ impl Server {
     /// - [`PoolError`] when a thread cannot be made or cannot be made powerless; none is left running.
     pub fn client_threads(&self, options: ClientThreadOptions) -> Result<ClientThreads, PoolError> {
         ClientThreads::start(self, options)
+    }
+
+    /// Gives the privilege to impersonate up for good: from now on this server acts as its own user only.
+    ///
+    /// Threads that keep a client's identity between jobs are judged anew at their next job.
+    ///
+    /// # NT
+    /// `AdjustTokenPrivileges` on the process's own token with `SE_PRIVILEGE_REMOVED`.
+    pub fn give_up_impersonation(&self) {
+        let remove = LuidAndAttributes::new(Privilege::Impersonate, PrivilegeAttributes::REMOVED);
+        // A token without the privilege is what was asked for, so there is no answer to look at.
+        let _ = self.inner.primary.adjust_privileges(&[remove]);
     }
 
     pub(crate) fn id(&self) -> u64 {

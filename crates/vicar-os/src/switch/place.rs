@@ -208,71 +208,54 @@ impl<C: CredentialCalls> ThreadPlace<C> {
 
     /// Puts back what `done` says was changed, in reverse, or ends the process.
     fn undo(&self, target: &Target, done: &Done) {
-        let base = &*self.base;
-        let from = self.at.as_deref();
-        if done.user_ids && self.raise(target).is_err() {
-            die("cannot undo a switch: capabilities");
+        let (base, calls, from) = (&*self.base, &self.calls, self.at.as_deref());
+        if done.user_ids {
+            must(self.raise(target), "cannot undo a switch: capabilities");
         }
         if done.group_ids {
             let back = match from {
-                Some(from) => self.calls.set_group_ids(Some(base.anonymous_gid), Some(from.gid), Some(base.gid)),
-                None => self.calls.set_group_ids(Some(base.gid), Some(base.gid), Some(base.gid)),
+                Some(from) => calls.set_group_ids(Some(base.anonymous_gid), Some(from.gid), Some(base.gid)),
+                None => calls.set_group_ids(Some(base.gid), Some(base.gid), Some(base.gid)),
             };
-            if back.is_err() {
-                die("cannot undo a switch: setresgid");
-            }
+            must(back, "cannot undo a switch: setresgid");
         }
-        if done.groups && self.calls.set_groups(self.groups_now()).is_err() {
-            die("cannot undo a switch: setgroups");
+        if done.groups {
+            must(calls.set_groups(self.groups_now()), "cannot undo a switch: setgroups");
         }
         match from {
-            None if done.user_ids => {
-                if self.calls.set_user_ids(Some(base.uid), Some(base.uid), Some(base.uid)).is_err() {
-                    die("cannot undo a switch: setresuid");
-                }
-            }
-            None => {}
             Some(from) if done.raised => {
-                if self.calls.set_user_ids(Some(base.anonymous_uid), Some(from.uid), Some(base.uid)).is_err() {
-                    die("cannot undo a switch: setresuid");
-                }
-                if self.keeps_capabilities(from)
-                    && self.calls.set_capabilities(CapabilitySet::empty(), base.capabilities).is_err()
-                {
-                    die("cannot undo a switch: capset");
+                let back = calls.set_user_ids(Some(base.anonymous_uid), Some(from.uid), Some(base.uid));
+                must(back, "cannot undo a switch: setresuid");
+                if self.keeps_capabilities(from) {
+                    let lowered = calls.set_capabilities(CapabilitySet::empty(), base.capabilities);
+                    must(lowered, "cannot undo a switch: capset");
                 }
             }
-            Some(_) => {}
+            None if done.user_ids => {
+                let back = calls.set_user_ids(Some(base.uid), Some(base.uid), Some(base.uid));
+                must(back, "cannot undo a switch: setresuid");
+            }
+            Some(_) | None => {}
         }
-        let whole = self.calls.observe().is_ok_and(|observed| match from {
-            Some(from) => base.is_client(&observed, from),
-            None => base.is_server(&observed),
-        });
-        if !whole {
-            die("cannot undo a switch: the kernel shows another identity");
-        }
+        self.verify();
     }
 
     /// Becomes the server again, or ends the process: a thread of unknown identity must not serve again.
     pub(crate) fn leave(&mut self) {
         let Some(from) = self.at.take() else { return };
-        let base = &*self.base;
+        let (base, calls) = (&*self.base, &self.calls);
         // The saved user id is the server's, so a root server needs no capability to take it back, and gets them with it.
-        if self.keeps_capabilities(&from) && self.raise(&from).is_err() {
-            die("cannot leave a client's identity: capabilities");
+        if self.keeps_capabilities(&from) {
+            must(self.raise(&from), "cannot leave a client's identity: capabilities");
         }
-        if self.calls.set_user_ids(Some(base.uid), Some(base.uid), Some(base.uid)).is_err() {
-            die("cannot leave a client's identity: setresuid");
+        let back = calls.set_user_ids(Some(base.uid), Some(base.uid), Some(base.uid));
+        must(back, "cannot leave a client's identity: setresuid");
+        let back = calls.set_group_ids(Some(base.gid), Some(base.gid), Some(base.gid));
+        must(back, "cannot leave a client's identity: setresgid");
+        if from.groups != base.groups {
+            must(calls.set_groups(&base.groups), "cannot leave a client's identity: setgroups");
         }
-        if self.calls.set_group_ids(Some(base.gid), Some(base.gid), Some(base.gid)).is_err() {
-            die("cannot leave a client's identity: setresgid");
-        }
-        if from.groups != base.groups && self.calls.set_groups(&base.groups).is_err() {
-            die("cannot leave a client's identity: setgroups");
-        }
-        if !self.calls.observe().is_ok_and(|observed| base.is_server(&observed)) {
-            die("cannot leave a client's identity: the kernel shows another one");
-        }
+        self.verify();
     }
 
     /// Reads the thread's credentials and ends the process unless they are what this value says.
@@ -282,7 +265,7 @@ impl<C: CredentialCalls> ThreadPlace<C> {
             None => self.base.is_server(&observed),
         });
         if !whole {
-            die("a thread's identity changed behind its back");
+            die("a thread's identity is not what it should be");
         }
     }
 
@@ -311,6 +294,12 @@ impl<C: CredentialCalls> ThreadPlace<C> {
 impl<C: CredentialCalls> Drop for ThreadPlace<C> {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+fn must(result: Result<(), Errno>, what: &str) {
+    if result.is_err() {
+        die(what);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Each credential call made to fail, at each position.
 
+#![expect(clippy::arithmetic_side_effects, reason = "small numbers in tests")]
+
 use super::calls::{CredentialCalls, Kernel, Observed};
 use super::place::{Base, Step, Target, ThreadPlace};
 use crate::testing::{alone, passes_alone};

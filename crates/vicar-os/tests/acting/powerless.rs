@@ -1,0 +1,89 @@
+//! Servers that are not root, or may not do what root may.
+
+use crate::scratch::{Scratch, client, identity, server};
+use crate::{NONE, TWO, status};
+use std::process::Command;
+use vicar_os::{EnterError, LogonKind, Powerless};
+
+/// Set in the process that [`as_service`] starts.
+const INNER: &str = "VICAR_TEST_INNER";
+
+/// Runs the present test again through `setpriv` with these arguments; `true` in the inner process.
+fn through(program: &str, arguments: &[&str]) -> bool {
+    if std::env::var_os(INNER).is_some() {
+        return true;
+    }
+    let exe = std::env::current_exe().unwrap();
+    let status = Command::new(program).args(arguments).arg(exe).env(INNER, "1").status();
+    match status {
+        Ok(status) => assert!(status.success(), "{status}"),
+        Err(error) => eprintln!("skipped: {program}: {error}"),
+    }
+    false
+}
+
+const IDS: [&str; 3] = ["--reuid=61000", "--regid=61000", "--clear-groups"];
+
+pub(crate) fn a_service_with_ambient_capabilities_serves() {
+    let caps = [
+        "--inh-caps=-all,+setuid,+setgid",
+        "--ambient-caps=-all,+setuid,+setgid",
+        "--bounding-set=-all,+setuid,+setgid",
+    ];
+    if !through("setpriv", &[&IDS[..], &caps[..]].concat()) {
+        return;
+    }
+    let scratch = Scratch::new();
+    let server = server();
+    assert!(server.report().self_test.is_some(), "{:?}", server.report());
+    assert_eq!([status("CapPrm"), status("CapEff"), status("CapAmb"), status("CapInh")], [TWO, TWO, NONE, NONE]);
+    let (alice, bob) = (client(&server, 61_001, &[61_300]), client(&server, 61_002, &[]));
+    for round in 0..200 {
+        let (who, uid) = if round % 2 == 0 { (&alice, "61001") } else { (&bob, "61002") };
+        server
+            .run_as(who, |_| {
+                assert_eq!(status("Uid"), format!("65520 {uid} 61000 {uid}"));
+                assert_eq!([status("CapEff"), status("CapPrm")], [NONE, TWO]);
+            })
+            .unwrap();
+        assert_eq!([status("Uid"), status("CapEff")], ["61000 61000 61000 61000", TWO]);
+    }
+    server.run_as(&alice, |_| std::fs::write(scratch.path("a"), "x").unwrap()).unwrap();
+    let read = server.run_as(&bob, |_| std::fs::OpenOptions::new().append(true).open(scratch.path("a")).is_ok());
+    assert_eq!(read, Ok(false));
+    server.run_as(&alice, |_| std::fs::remove_file(scratch.path("a")).unwrap()).unwrap();
+    let pool = server.client_threads(vicar_os::ClientThreadOptions::default()).unwrap();
+    for _ in 0..200 {
+        assert_eq!(pool.run_blocking(&bob, |as_client| as_client.shown().uid.raw()), Ok(61_002));
+        assert_eq!(pool.run_blocking(&alice, |_| status("CapEff")), Ok(NONE.to_owned()));
+    }
+}
+
+pub(crate) fn a_user_without_capabilities_serves_itself_only() {
+    if !through("setpriv", &[&IDS[..], &["--inh-caps=-all", "--bounding-set=-all"]].concat()) {
+        return;
+    }
+    let server = server();
+    assert_eq!(server.report().powerless, Some(Powerless::NoCapabilities));
+    let own = client(&server, 61_000, &[]);
+    assert_eq!(server.run_as(&own, |as_client| as_client.shown().uid.raw()), Ok(61_000));
+    // Another user: the gate lowers the level. The same user with another group: allowed, but it cannot be made.
+    let other = client(&server, 61_001, &[]);
+    assert!(matches!(server.run_as(&other, |_| ()), Err(EnterError::BelowImpersonation { gate_step: Some(_), .. })));
+    let more = server.logon(LogonKind::Network, &identity(61_000, &[61_300])).unwrap();
+    assert_eq!(server.run_as(&more, |_| ()), Err(EnterError::CannotProject));
+    let pool = server.client_threads(vicar_os::ClientThreadOptions::default()).unwrap();
+    assert_eq!(pool.run_blocking(&own, |as_client| as_client.shown().uid.raw()), Ok(61_000));
+}
+
+pub(crate) fn denied_setgroups_is_said_aloud() {
+    // In a user namespace made without privileges setgroups is denied and one id is mapped: nobody's is not.
+    if !through(
+        "setpriv",
+        &[&IDS[..], &["--inh-caps=-all", "--bounding-set=-all", "unshare", "--user", "--map-root-user"]].concat(),
+    ) {
+        return;
+    }
+    let refused = vicar_os::Starting::begin(vicar_os::StartOptions::default()).unwrap_err();
+    assert_eq!(refused.to_string(), "id 65520 does not exist in this user namespace");
+}
