@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, StatxFlags, mkdirat, openat, readlinkat, renameat_with,
-    statx, symlinkat, unlinkat,
+    AtFlags, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, StatxFlags, mkdirat, openat, renameat_with, statx,
+    symlinkat, unlinkat,
 };
 
 use super::beneath::Name;
@@ -163,14 +163,6 @@ impl Directory {
             Replace::Exchange => RenameFlags::EXCHANGE,
         };
         renameat_with(self.0.as_fd(), name.as_os(), to.0.as_fd(), to_name.as_os(), flags).map_err(FsError::os("rename"))
-    }
-
-    /// Returns the text of a symbolic link in it.
-    ///
-    /// # Errors
-    /// - [`FsError::Os`] when it is not a link.
-    pub fn read_link(&self, _: &AsClient<'_>, name: &Name) -> Result<CString, FsError> {
-        readlinkat(self.0.as_fd(), name.as_os(), Vec::new()).map_err(FsError::os("read link"))
     }
 
     /// Makes a symbolic link with the given text.

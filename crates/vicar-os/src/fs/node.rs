@@ -1,9 +1,9 @@
 //! One inode that was found and looked at, and not yet opened for content.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, accessat, openat, openat2, statx};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, accessat, openat, openat2, readlinkat, statx};
 
 use super::content::File;
 use super::error::{Errno, FsError};
@@ -115,6 +115,14 @@ impl Node {
             Access::WriteAndSearch => rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
         };
         accessat(CWD, self.magic_path(), wanted, AtFlags::EACCESS).map_err(FsError::os("access"))
+    }
+
+    /// Returns the text of a symbolic link.
+    ///
+    /// # Errors
+    /// - [`FsError::Os`] when it is not a link.
+    pub fn read_link(&self, _: &AsClient<'_>) -> Result<CString, FsError> {
+        readlinkat(&self.fd, c"", Vec::new()).map_err(FsError::os("read link"))
     }
 
     /// Opens this very inode again with other flags, checked against the client's rights now.

@@ -108,34 +108,33 @@ impl Temp {
     /// Gives it its name, if nothing has that name yet.
     ///
     /// # Errors
-    /// - [`FsError::Os`] with `EEXIST` when something is there, or as the kernel says; the temporary file is gone.
-    pub fn link_new(self, as_client: &AsClient<'_>, beside: &Directory, name: &Name) -> Result<(), FsError> {
-        let done = match &self.name {
+    /// - [`FsError::Os`] with `EEXIST` when something is there, or as the kernel says; it is as it was.
+    pub fn link_new(&self, as_client: &AsClient<'_>, beside: &Directory, name: &Name) -> Result<(), FsError> {
+        match &self.name {
             None => self.link(beside, name),
             Some(own) => beside.rename(as_client, own, beside, name, Replace::Never),
-        };
-        done.inspect_err(|_| self.discard(as_client, beside))
+        }
     }
 
     /// Gives it the name of a file that is there, in one step; that file loses the name.
     ///
     /// # Errors
-    /// - [`FsError::Os`] as the kernel says; the old file keeps its name and the temporary file is gone.
-    pub fn replace(mut self, as_client: &AsClient<'_>, beside: &Directory, name: &Name) -> Result<(), FsError> {
-        let own = match self.name.take() {
-            Some(own) => own,
+    /// - [`FsError::Os`] as the kernel says; the old file keeps its name.
+    pub fn replace(&self, as_client: &AsClient<'_>, beside: &Directory, name: &Name) -> Result<(), FsError> {
+        match &self.name {
+            Some(own) => beside.rename(as_client, own, beside, name, Replace::File),
             None => {
                 let own = unguessable_name()?;
                 self.link(beside, &own)?;
-                own
+                beside.rename(as_client, &own, beside, name, Replace::File).inspect_err(|_| {
+                    // The name is unguessable and the client's own: nobody else is hurt if it stays.
+                    let _ = beside.unlink(as_client, &own);
+                })
             }
-        };
-        let done = beside.rename(as_client, &own, beside, name, Replace::File);
-        self.name = Some(own);
-        done.inspect_err(|_| self.discard(as_client, beside))
+        }
     }
 
-    /// Removes what there is of it.
+    /// Removes what there is of it; after it was put in place there is nothing left to remove.
     pub fn discard(&self, as_client: &AsClient<'_>, beside: &Directory) {
         if let Some(name) = &self.name {
             // Nothing can be done about a failure: the name is unguessable and the file is the client's own.

@@ -3,6 +3,7 @@
 use super::beneath::Name;
 use super::directory::Directory;
 use super::error::{Errno, FsError};
+use super::node::Node;
 use super::stat::{FileId, Kind};
 use super::temp::unguessable_name;
 use crate::AsClient;
@@ -168,7 +169,7 @@ impl Removal<'_, '_> {
     }
 }
 
-/// Copies a thing and, if asked, everything beneath it to a new name; all of it, or nothing stays.
+/// Copies a thing and, if asked, everything beneath it to a name that is free; all of it, or nothing stays.
 ///
 /// Files keep their permission bits (not the set-id bits), their ACL and their user attributes; they belong to the
 /// client who copies. Links are copied as links. Devices, FIFOs and sockets are refused.
@@ -177,7 +178,7 @@ impl Removal<'_, '_> {
 /// - [`Failed`] naming what could not be copied; what had been made is removed again.
 pub fn copy_tree(
     as_client: &AsClient<'_>,
-    from: (&Directory, &Name),
+    from: Node,
     to: (&Directory, &Name),
     reach: Reach,
     limits: Limits,
@@ -185,8 +186,10 @@ pub fn copy_tree(
     let mut copy = Copy { as_client, reach, limits, left: limits.entries, path: Vec::new() };
     copy.copy(from, to, limits.depth).map_err(|error| {
         let everything = Limits { entries: usize::MAX, depth: limits.depth.saturating_add(1) };
-        // What we made is ours to remove; what cannot be removed keeps its unguessable name.
-        let _ = remove_tree(as_client, to.0, to.1, everything, &mut |_| Verdict::Go);
+        // What we made is ours to remove; what was there before us is not ours.
+        if !(copy.path.is_empty() && error.is(Errno::EXIST)) {
+            let _ = remove_tree(as_client, to.0, to.1, everything, &mut |_| Verdict::Go);
+        }
         Failed { path: copy.path, error }
     })
 }
@@ -209,9 +212,8 @@ struct Copy<'a, 'c> {
 }
 
 impl Copy<'_, '_> {
-    fn copy(&mut self, from: (&Directory, &Name), to: (&Directory, &Name), depth_left: usize) -> Result<(), FsError> {
+    fn copy(&mut self, node: Node, to: (&Directory, &Name), depth_left: usize) -> Result<(), FsError> {
         self.left = self.left.checked_sub(1).ok_or(FsError::TooMany { limit: self.limits.entries })?;
-        let node = from.0.look(self.as_client, from.1)?;
         let stat = *node.stat();
         match stat.kind {
             Kind::Regular => {
@@ -220,11 +222,9 @@ impl Copy<'_, '_> {
                 let filled = temp
                     .copy_from(self.as_client, &source, source.stat().size)
                     .and_then(|()| temp.take_attributes(self.as_client, &node));
-                if let Err(error) = filled {
+                filled.and_then(|()| temp.link_new(self.as_client, to.0, to.1)).inspect_err(|_| {
                     temp.discard(self.as_client, to.0);
-                    return Err(error);
-                }
-                temp.link_new(self.as_client, to.0, to.1)
+                })
             }
             Kind::Directory => {
                 let depth_left = depth_left.checked_sub(1).ok_or(FsError::TooDeep { limit: self.limits.depth })?;
@@ -238,7 +238,8 @@ impl Copy<'_, '_> {
                             self.path.push(b'/');
                         }
                         self.path.extend_from_slice(entry.name.as_bytes());
-                        self.copy((&source, &entry.name), (&target, &entry.name), depth_left)?;
+                        let inner = source.look(self.as_client, &entry.name)?;
+                        self.copy(inner, (&target, &entry.name), depth_left)?;
                         self.path.truncate(length);
                     }
                 }
@@ -250,7 +251,7 @@ impl Copy<'_, '_> {
                 Ok(())
             }
             Kind::Symlink => {
-                let text = from.0.read_link(self.as_client, from.1)?;
+                let text = node.read_link(self.as_client)?;
                 to.0.make_link(self.as_client, to.1, &text)
             }
             Kind::Fifo | Kind::Socket | Kind::CharacterDevice | Kind::BlockDevice | Kind::Unknown => {
