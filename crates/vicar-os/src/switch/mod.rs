@@ -7,6 +7,7 @@ pub(crate) mod calls;
 pub mod irrevocable;
 pub(crate) mod place;
 pub(crate) mod powers;
+pub mod userns;
 #[cfg(test)]
 mod tests;
 

@@ -74,6 +74,10 @@ fn main() -> ExitCode {
                 "powerless::a_user_without_capabilities_serves_itself_only",
                 powerless::a_user_without_capabilities_serves_itself_only,
             ),
+            (
+                "powerless::a_user_with_lent_ids_is_root_of_its_own_namespace",
+                powerless::a_user_with_lent_ids_is_root_of_its_own_namespace,
+            ),
             ("powerless::denied_setgroups_is_said_aloud", powerless::denied_setgroups_is_said_aloud),
         ],
     )

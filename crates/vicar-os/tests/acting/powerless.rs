@@ -87,3 +87,31 @@ pub(crate) fn denied_setgroups_is_said_aloud() {
     let refused = vicar_os::Starting::begin(vicar_os::StartOptions::default()).unwrap_err();
     assert_eq!(refused.to_string(), "id 65520 does not exist in this user namespace");
 }
+
+/// An ordinary user to whom a range of ids is lent; the files that say so exist in this mount namespace only.
+const LENT: &str = "set -e; mount -t tmpfs tmpfs /mnt; cp -a /etc/. /mnt; \
+    echo 'vicar-test:x:61000:61000::/nonexistent:/bin/sh' >>/mnt/passwd; \
+    echo 'vicar-test:200000:65536' >/mnt/subuid; cp /mnt/subuid /mnt/subgid; \
+    mount --bind /mnt /etc; exec setpriv --reuid=61000 --regid=61000 --clear-groups --inh-caps=-all \"$@\"";
+
+pub(crate) fn a_user_with_lent_ids_is_root_of_its_own_namespace() {
+    if !std::path::Path::new("/usr/bin/newuidmap").exists() {
+        return eprintln!("skipped: newuidmap is not installed");
+    }
+    if !through("unshare", &["--mount", "sh", "-c", LENT, "sh"]) {
+        return;
+    }
+    vicar_os::switch::userns::become_root_of_own().unwrap();
+    assert_eq!(status("Uid"), "0 0 0 0");
+    let scratch = Scratch::new();
+    scratch.file("bob.txt", 0o600, 61_002, 61_002);
+    scratch.file("team.txt", 0o660, 0, 61_300);
+    let server = server();
+    assert!(server.report().self_test.is_some(), "{:?}", server.report());
+    let alice = client(&server, 61_001, &[61_300]);
+    let seen = server.run_as(&alice, |_| {
+        std::fs::write(scratch.path("made.txt"), "x").unwrap();
+        (std::fs::read(scratch.path("bob.txt")).is_ok(), std::fs::read(scratch.path("team.txt")).is_ok())
+    });
+    assert_eq!(seen, Ok((false, true)));
+}
