@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use vicar_nt::{ImpersonationLevel, NtStatus, Sid};
 
+use super::trust::with_trust;
 use super::{Blueprint, Snapshot, Token, TokenKind, TokenRef};
 use crate::policy::UnnamedLevel;
 use crate::qos::Reach;
@@ -121,9 +122,10 @@ impl TokenRef {
         if self.level().is_some_and(|own| level > own) {
             return Err(NtStatus::BAD_IMPERSONATION_LEVEL);
         }
-        // Lowering a trust needs a function from state to state; until there is one, nothing is installed at all.
-        let (Some(_) | None) = trust;
-        Err(NtStatus::NOT_SUPPORTED)
+        let source = self.state();
+        let state = with_trust(&source.state, trust.as_ref()).ok_or(NtStatus::NOT_SUPPORTED)?;
+        let snapshot = Snapshot { id: self.system().next_number(), modified_id: source.modified_id, state };
+        self.copy(TokenKind::Impersonation(level), Arc::new(snapshot))
     }
 
     /// Returns the part of a state that is in effect; the same snapshot when nothing needs stripping.

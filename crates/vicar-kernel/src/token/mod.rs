@@ -8,6 +8,7 @@
 mod adjust;
 mod duplicate;
 mod reference;
+mod trust;
 
 use std::fmt;
 use std::ops::Deref;

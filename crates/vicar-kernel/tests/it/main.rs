@@ -1,0 +1,16 @@
+//! The routines of vicar-kernel from outside: one module a section of the specification's test cases.
+//!
+//! A function named `t001_...` is the case of that number. Cases whose routine does not exist here yet are absent.
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
+
+mod capture;
+mod concurrency;
+mod fixture;
+mod gate;
+mod impersonate;
+mod logon;
+mod matrix;
+mod pool;
+mod property;
+mod subject;
+mod token;
