@@ -25,8 +25,8 @@ use question::{Act, Asker, Pair, Question};
 use scene::{ASKED, Cast, JUDGED, Owner, SEEN, Scene, SceneError, Seen};
 use verdict::{Evidence, Tally, Verdict};
 
-/// How long a server that said yes may take until the files show it.
-const SETTLE: Duration = Duration::from_secs(2);
+/// How long a server that said yes may take, all questions together, until the files show it.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// The verdicts and what to say beside them.
 #[derive(Debug)]
@@ -140,8 +140,9 @@ impl Stage {
             self.see(client, person).await?;
         }
         let mut verdicts = Vec::new();
+        let mut patience = SETTLE;
         for (question, expected) in &self.questions {
-            verdicts.push(self.put(client, question, expected).await?);
+            verdicts.push(self.put(client, question, expected, &mut patience).await?);
         }
         verdicts.sort_by_key(|verdict| {
             self.people.iter().position(|person| person.name == verdict.who).unwrap_or(usize::MAX)
@@ -178,7 +179,13 @@ impl Stage {
         }
     }
 
-    async fn put(&self, client: &mut Client, question: &Question, expected: &Answer) -> Result<Verdict, NoProof> {
+    async fn put(
+        &self,
+        client: &mut Client,
+        question: &Question,
+        expected: &Answer,
+        patience: &mut Duration,
+    ) -> Result<Verdict, NoProof> {
         let person = match question.who {
             Asker::Person(number) => self.people.get(number),
             Asker::Nobody => None,
@@ -203,12 +210,11 @@ impl Stage {
         let mut evidence = self.evidence(question, response.as_ref()).map_err(NoProof::Scene)?;
         let who = person.map_or_else(|| "(nobody)".to_owned(), |person| person.name.clone());
         let mut verdict = verdict::judge(who.clone(), question, expected, &evidence);
-        let mut waited = Duration::ZERO;
         // A server that writes behind says yes first.
-        while verdict.is_expected && !verdict.is_done && matches!(verdict.http, Some(200..=299)) && waited < SETTLE {
+        while verdict.is_late() && !patience.is_zero() {
             let pause = Duration::from_millis(100);
             tokio::time::sleep(pause).await;
-            waited = waited.saturating_add(pause);
+            *patience = patience.saturating_sub(pause);
             evidence = self.evidence(question, response.as_ref()).map_err(NoProof::Scene)?;
             verdict = verdict::judge(who.clone(), question, expected, &evidence);
         }

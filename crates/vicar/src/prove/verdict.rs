@@ -109,6 +109,11 @@ impl Verdict {
         }
     }
 
+    /// Whether the server said that it did what it may, and the files do not show it yet.
+    pub(crate) const fn is_late(&self) -> bool {
+        self.is_expected && !self.is_done && self.act.changes_files() && matches!(self.http, Some(200..=299))
+    }
+
     /// What the server did, in a word or two.
     pub(crate) const fn got(&self) -> &'static str {
         match (self.class, self.is_done) {
@@ -183,6 +188,13 @@ pub(crate) fn judge(who: String, question: &Question, expected: &Answer, evidenc
 }
 
 impl Act {
+    const fn changes_files(self) -> bool {
+        match self {
+            Self::Create | Self::Overwrite | Self::Delete | Self::MakeDirectory | Self::Copy | Self::Move => true,
+            Self::Read | Self::List => false,
+        }
+    }
+
     /// Whether, once done, there is a file whose owner says who did it.
     const fn leaves_a_file(self) -> bool {
         match self {
