@@ -137,14 +137,14 @@ fn admit_identity(policy: &Policy, identity: &UnixIdentity, named: bool) -> Resu
 pub fn uid_min(login_defs: &str) -> u32 {
     login_defs
         .lines()
-        .filter_map(|line| {
+        .rev()
+        .find_map(|line| {
             let mut words = line.split_ascii_whitespace();
             if words.next() != Some("UID_MIN") {
                 return None;
             }
             Some(words.next().and_then(number).unwrap_or(DEFAULT_UID_MIN))
         })
-        .last()
         .unwrap_or(DEFAULT_UID_MIN)
 }
 

@@ -3,6 +3,7 @@
 //! Only a short-lived helper process calls this: modules may change the process's ids, leave threads behind or crash.
 #![expect(unsafe_code, reason = "the PAM library is a C library that is found at run time")]
 
+use crate::supervisor::Unasked;
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::ptr::{null, null_mut};
@@ -104,13 +105,6 @@ pub(crate) struct Outcome {
     pub(crate) user: Result<Vec<u8>, Failure>,
     /// How long modules want the answer held back.
     pub(crate) delay_us: u32,
-}
-
-/// Whether an acceptance without a password prompt counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unasked {
-    Refuse,
-    Accept,
 }
 
 /// The state behind one conversation; shared with the callbacks, which run on this thread inside a PAM call.

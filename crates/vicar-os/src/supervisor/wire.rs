@@ -1,0 +1,501 @@
+//! The messages between a server and its supervisor: packets of limited length, read by total functions.
+//!
+//! A question is one packet. An answer can be longer than a packet (65,536 groups), so it travels in parts. Every
+//! number is little-endian; every text is a length and bytes; bytes left over are an error.
+
+use super::admission::Refusal;
+use super::error::{Field, Operation, PamStep, SignInError, Unavailable};
+use super::secret::Secret;
+use crate::source::account::Lookup;
+use crate::source::{Account, AccountError, NameError};
+use crate::{KernelGid, KernelUid, UnixIdentity};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Longest packet in bytes.
+pub(crate) const MAX_PACKET_LEN: usize = 32_768;
+/// Longest answer in bytes: an account in every group the kernel keeps, its name and its two paths.
+pub(crate) const MAX_ANSWER_LEN: usize = 4 * UnixIdentity::MAX_GROUPS + 16_384;
+/// Longest service name, in bytes.
+pub(crate) const MAX_SERVICE_LEN: usize = 64;
+/// Longest user name as sent to PAM, in bytes.
+pub(crate) const MAX_USER_LEN: usize = 256;
+/// Longest remote host, in bytes.
+pub(crate) const MAX_HOST_LEN: usize = 255;
+/// Longest home directory or shell, in bytes (PATH_MAX).
+const MAX_PATH_LEN: usize = 4096;
+const VERSION: u8 = 1;
+const PART_HEAD_LEN: usize = 9;
+
+/// Why bytes are not a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+/// A question and the number its answer will carry.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) id: u64,
+    pub(crate) ask: Ask,
+}
+
+/// What the server asks.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Name(String),
+    Uid(u32),
+    SignIn(SignIn),
+}
+
+/// A sign-in: all texts are without zero bytes and within their limits.
+#[derive(Debug)]
+pub(crate) struct SignIn {
+    pub(crate) service: String,
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+    pub(crate) remote_host: Option<String>,
+}
+
+/// What the supervisor answers. For a look-up only [`SignInError::Account`] and [`SignInError::Unavailable`] occur.
+pub(crate) type Answer = Result<Account, SignInError>;
+
+/// Writes a question. The buffer never grows, so no copy of a password is left behind.
+pub(crate) fn encode_question(question: &Question) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(2048));
+    out.push(VERSION);
+    out.extend_from_slice(&question.id.to_le_bytes());
+    match &question.ask {
+        Ask::Name(name) => {
+            out.push(1);
+            put_text(&mut out, name.as_bytes());
+        }
+        Ask::Uid(uid) => {
+            out.push(2);
+            out.extend_from_slice(&uid.to_le_bytes());
+        }
+        Ask::SignIn(sign_in) => {
+            out.push(3);
+            put_text(&mut out, sign_in.service.as_bytes());
+            put_text(&mut out, sign_in.user.as_bytes());
+            put_text(&mut out, sign_in.password.expose());
+            put_optional(&mut out, sign_in.remote_host.as_deref().map(str::as_bytes));
+        }
+    }
+    out
+}
+
+/// Reads a question; every text is within its limit and has no zero byte.
+pub(crate) fn decode_question(bytes: &[u8]) -> Result<Question, Malformed> {
+    let mut reader = Reader { rest: bytes };
+    if reader.byte()? != VERSION {
+        return Err(Malformed);
+    }
+    let id = u64::from_le_bytes(reader.array()?);
+    let ask = match reader.byte()? {
+        1 => Ask::Name(reader.string(MAX_USER_LEN)?),
+        2 => Ask::Uid(reader.number()?),
+        3 => Ask::SignIn(SignIn {
+            service: reader.string(MAX_SERVICE_LEN)?,
+            user: reader.string(MAX_USER_LEN)?,
+            password: Secret::new(without_zero(reader.text(crate::sys::pam::MAX_ANSWER_LEN)?)?),
+            remote_host: match reader.byte()? {
+                0 => None,
+                1 => Some(reader.string(MAX_HOST_LEN)?),
+                _ => return Err(Malformed),
+            },
+        }),
+        _ => return Err(Malformed),
+    };
+    reader.end()?;
+    Ok(Question { id, ask })
+}
+
+/// Cuts an answer into packets.
+pub(crate) fn encode_parts(id: u64, answer: &[u8]) -> Vec<Vec<u8>> {
+    let chunks: Vec<&[u8]> = answer.chunks(MAX_PACKET_LEN.saturating_sub(PART_HEAD_LEN)).collect();
+    let last = chunks.len().saturating_sub(1);
+    chunks
+        .into_iter()
+        .enumerate()
+        .map(|(index, chunk)| {
+            let mut packet = Vec::with_capacity(chunk.len().saturating_add(PART_HEAD_LEN));
+            packet.extend_from_slice(&id.to_le_bytes());
+            packet.push(u8::from(index == last));
+            packet.extend_from_slice(chunk);
+            packet
+        })
+        .collect()
+}
+
+/// One packet of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Part<'a> {
+    pub(crate) id: u64,
+    pub(crate) is_last: bool,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Reads one packet of an answer.
+pub(crate) fn decode_part(packet: &[u8]) -> Result<Part<'_>, Malformed> {
+    let mut reader = Reader { rest: packet };
+    let id = u64::from_le_bytes(reader.array()?);
+    let is_last = match reader.byte()? {
+        0 => false,
+        1 => true,
+        _ => return Err(Malformed),
+    };
+    if reader.rest.is_empty() { Err(Malformed) } else { Ok(Part { id, is_last, bytes: reader.rest }) }
+}
+
+/// Writes an answer.
+pub(crate) fn encode_answer(answer: &Answer) -> Vec<u8> {
+    let mut out = Vec::new();
+    match answer {
+        Ok(account) => {
+            out.push(0);
+            put_account(&mut out, account);
+        }
+        Err(error) => {
+            out.push(1);
+            put_error(&mut out, error);
+        }
+    }
+    out
+}
+
+/// Reads an answer.
+pub(crate) fn decode_answer(bytes: &[u8]) -> Result<Answer, Malformed> {
+    let mut reader = Reader { rest: bytes };
+    let answer = match reader.byte()? {
+        0 => Ok(reader.account()?),
+        1 => Err(reader.error()?),
+        _ => return Err(Malformed),
+    };
+    reader.end()?;
+    Ok(answer)
+}
+
+fn put_text(out: &mut Vec<u8>, text: &[u8]) {
+    // Every text was limited far below 65,535 bytes by whoever made it; a longer one would be refused by the reader.
+    let len = u16::try_from(text.len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&len.to_le_bytes());
+    out.extend_from_slice(text);
+}
+
+fn put_optional(out: &mut Vec<u8>, text: Option<&[u8]>) {
+    match text {
+        None => out.push(0),
+        Some(text) => {
+            out.push(1);
+            put_text(out, text);
+        }
+    }
+}
+
+fn put_path(out: &mut Vec<u8>, path: Option<&Path>) {
+    let path = path.map(Path::as_os_str).map(OsStr::as_bytes).filter(|path| path.len() <= MAX_PATH_LEN);
+    put_optional(out, path.filter(|path| !path.is_empty()));
+}
+
+fn put_account(out: &mut Vec<u8>, account: &Account) {
+    put_text(out, account.name.as_bytes());
+    let identity = &account.identity;
+    out.extend_from_slice(&identity.uid().raw().to_le_bytes());
+    out.extend_from_slice(&identity.gid().raw().to_le_bytes());
+    let count = u32::try_from(identity.groups().len()).unwrap_or(u32::MAX);
+    out.extend_from_slice(&count.to_le_bytes());
+    for group in identity.groups() {
+        out.extend_from_slice(&group.raw().to_le_bytes());
+    }
+    put_path(out, account.home.as_deref());
+    put_path(out, account.shell.as_deref());
+}
+
+fn put_number(out: &mut Vec<u8>, tag: u8, number: u32) {
+    out.push(tag);
+    out.extend_from_slice(&number.to_le_bytes());
+}
+
+fn put_error(out: &mut Vec<u8>, error: &SignInError) {
+    match error {
+        SignInError::Malformed(field) => out.extend_from_slice(&[
+            1,
+            match field {
+                Field::Service => 1,
+                Field::User => 2,
+                Field::Password => 3,
+                Field::RemoteHost => 4,
+            },
+        ]),
+        SignInError::WrongCredentials => out.push(2),
+        SignInError::PasswordExpired => out.push(3),
+        SignInError::AccountExpired => out.push(4),
+        SignInError::AccountDenied => out.push(5),
+        SignInError::NotAdmitted(refusal) => {
+            out.push(6);
+            match refusal {
+                Refusal::Root => out.push(1),
+                Refusal::Anonymous => out.push(2),
+                Refusal::Server => out.push(3),
+                Refusal::Overflow => out.push(4),
+                Refusal::System { uid_min } => put_number(out, 5, *uid_min),
+            }
+        }
+        SignInError::Prompted => out.push(7),
+        SignInError::NotAsked => out.push(8),
+        SignInError::NoPam => out.push(9),
+        SignInError::OldPam => out.push(10),
+        SignInError::Pam { step, code } => {
+            out.push(11);
+            let step = match step {
+                PamStep::Start => 1,
+                PamStep::SetItem => 2,
+                PamStep::Authenticate => 3,
+                PamStep::AccountManagement => 4,
+                PamStep::GetUser => 5,
+            };
+            put_number(out, step, code.cast_unsigned());
+        }
+        SignInError::Account(error) => {
+            out.push(12);
+            put_account_error(out, error);
+        }
+        SignInError::Unavailable(error) => {
+            out.push(13);
+            put_unavailable(out, error);
+        }
+    }
+}
+
+fn put_account_error(out: &mut Vec<u8>, error: &AccountError) {
+    match error {
+        AccountError::Name(error) => {
+            out.push(1);
+            match error {
+                NameError::Empty => out.push(1),
+                NameError::TooLong => out.push(2),
+                NameError::Character { at } => put_number(out, 3, u32::try_from(*at).unwrap_or(u32::MAX)),
+                NameError::Sign => out.push(4),
+                NameError::Number => out.push(5),
+            }
+        }
+        AccountError::Unknown => out.push(2),
+        AccountError::Failed { lookup, errno } => {
+            out.push(3);
+            let lookup = match lookup {
+                Lookup::Name => 1,
+                Lookup::Uid => 2,
+                Lookup::Groups => 3,
+            };
+            put_number(out, lookup, errno.cast_unsigned());
+        }
+        AccountError::MinusOne => out.push(4),
+        AccountError::Inconsistent => out.push(5),
+        AccountError::TooManyGroups { count } => put_number(out, 6, u32::try_from(*count).unwrap_or(u32::MAX)),
+    }
+}
+
+fn put_unavailable(out: &mut Vec<u8>, error: &Unavailable) {
+    match error {
+        Unavailable::Dead => out.push(1),
+        Unavailable::TimedOut => out.push(2),
+        Unavailable::Busy => out.push(3),
+        Unavailable::Crashed => out.push(4),
+        Unavailable::Failed { operation, errno } => {
+            out.push(5);
+            put_number(out, operation_tag(*operation), errno.cast_unsigned());
+        }
+    }
+}
+
+/// The number of an operation on the wire.
+pub(crate) const fn operation_tag(operation: Operation) -> u8 {
+    match operation {
+        Operation::Fork => 1,
+        Operation::Pipe => 2,
+        Operation::Send => 3,
+        Operation::Receive => 4,
+        Operation::Poll => 5,
+        Operation::Close => 6,
+        Operation::Shape => 7,
+    }
+}
+
+/// The operation with this number on the wire.
+pub(crate) const fn operation(tag: u8) -> Result<Operation, Malformed> {
+    Ok(match tag {
+        1 => Operation::Fork,
+        2 => Operation::Pipe,
+        3 => Operation::Send,
+        4 => Operation::Receive,
+        5 => Operation::Poll,
+        6 => Operation::Close,
+        7 => Operation::Shape,
+        _ => return Err(Malformed),
+    })
+}
+
+fn without_zero(text: &[u8]) -> Result<&[u8], Malformed> {
+    if text.contains(&0) { Err(Malformed) } else { Ok(text) }
+}
+
+/// The only reader of offsets here.
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    fn byte(&mut self) -> Result<u8, Malformed> {
+        self.array().map(|[byte]| byte)
+    }
+
+    fn number(&mut self) -> Result<u32, Malformed> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn text(&mut self, most: usize) -> Result<&'a [u8], Malformed> {
+        let len = usize::from(u16::from_le_bytes(self.array()?));
+        if len > most {
+            return Err(Malformed);
+        }
+        let (text, rest) = self.rest.split_at_checked(len).ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(text)
+    }
+
+    fn string(&mut self, most: usize) -> Result<String, Malformed> {
+        let text = without_zero(self.text(most)?)?;
+        core::str::from_utf8(text).map(str::to_owned).map_err(|_not_text| Malformed)
+    }
+
+    fn path(&mut self) -> Result<Option<PathBuf>, Malformed> {
+        match self.byte()? {
+            0 => Ok(None),
+            1 => {
+                let text = without_zero(self.text(MAX_PATH_LEN)?)?;
+                if text.is_empty() {
+                    return Err(Malformed);
+                }
+                Ok(Some(PathBuf::from(OsString::from_vec(text.to_vec()))))
+            }
+            _ => Err(Malformed),
+        }
+    }
+
+    fn end(&self) -> Result<(), Malformed> {
+        if self.rest.is_empty() { Ok(()) } else { Err(Malformed) }
+    }
+
+    fn account(&mut self) -> Result<Account, Malformed> {
+        let name = self.string(MAX_PATH_LEN)?;
+        let uid = KernelUid::new(self.number()?).ok_or(Malformed)?;
+        let gid = KernelGid::new(self.number()?).ok_or(Malformed)?;
+        let count = usize::try_from(self.number()?).map_err(|_too_many| Malformed)?;
+        if count > UnixIdentity::MAX_GROUPS {
+            return Err(Malformed);
+        }
+        let mut groups = Vec::with_capacity(count);
+        for _ in 0..count {
+            groups.push(KernelGid::new(self.number()?).ok_or(Malformed)?);
+        }
+        let identity = UnixIdentity::new(uid, gid, groups.iter().copied()).map_err(|_too_many| Malformed)?;
+        // An identity has one spelling: sorted, unique, the primary group among the others.
+        if identity.groups() != groups {
+            return Err(Malformed);
+        }
+        let mut account = Account::new(name, identity);
+        account.home = self.path()?;
+        account.shell = self.path()?;
+        Ok(account)
+    }
+
+    fn error(&mut self) -> Result<SignInError, Malformed> {
+        Ok(match self.byte()? {
+            1 => SignInError::Malformed(match self.byte()? {
+                1 => Field::Service,
+                2 => Field::User,
+                3 => Field::Password,
+                4 => Field::RemoteHost,
+                _ => return Err(Malformed),
+            }),
+            2 => SignInError::WrongCredentials,
+            3 => SignInError::PasswordExpired,
+            4 => SignInError::AccountExpired,
+            5 => SignInError::AccountDenied,
+            6 => SignInError::NotAdmitted(match self.byte()? {
+                1 => Refusal::Root,
+                2 => Refusal::Anonymous,
+                3 => Refusal::Server,
+                4 => Refusal::Overflow,
+                5 => Refusal::System { uid_min: self.number()? },
+                _ => return Err(Malformed),
+            }),
+            7 => SignInError::Prompted,
+            8 => SignInError::NotAsked,
+            9 => SignInError::NoPam,
+            10 => SignInError::OldPam,
+            11 => {
+                let step = match self.byte()? {
+                    1 => PamStep::Start,
+                    2 => PamStep::SetItem,
+                    3 => PamStep::Authenticate,
+                    4 => PamStep::AccountManagement,
+                    5 => PamStep::GetUser,
+                    _ => return Err(Malformed),
+                };
+                SignInError::Pam { step, code: self.number()?.cast_signed() }
+            }
+            12 => SignInError::Account(self.account_error()?),
+            13 => SignInError::Unavailable(self.unavailable()?),
+            _ => return Err(Malformed),
+        })
+    }
+
+    fn account_error(&mut self) -> Result<AccountError, Malformed> {
+        Ok(match self.byte()? {
+            1 => AccountError::Name(match self.byte()? {
+                1 => NameError::Empty,
+                2 => NameError::TooLong,
+                3 => NameError::Character { at: usize::try_from(self.number()?).map_err(|_too_far| Malformed)? },
+                4 => NameError::Sign,
+                5 => NameError::Number,
+                _ => return Err(Malformed),
+            }),
+            2 => AccountError::Unknown,
+            3 => {
+                let lookup = match self.byte()? {
+                    1 => Lookup::Name,
+                    2 => Lookup::Uid,
+                    3 => Lookup::Groups,
+                    _ => return Err(Malformed),
+                };
+                AccountError::Failed { lookup, errno: self.number()?.cast_signed() }
+            }
+            4 => AccountError::MinusOne,
+            5 => AccountError::Inconsistent,
+            6 => AccountError::TooManyGroups { count: usize::try_from(self.number()?).map_err(|_too_many| Malformed)? },
+            _ => return Err(Malformed),
+        })
+    }
+
+    fn unavailable(&mut self) -> Result<Unavailable, Malformed> {
+        Ok(match self.byte()? {
+            1 => Unavailable::Dead,
+            2 => Unavailable::TimedOut,
+            3 => Unavailable::Busy,
+            4 => Unavailable::Crashed,
+            5 => Unavailable::Failed { operation: operation(self.byte()?)?, errno: self.number()?.cast_signed() },
+            _ => return Err(Malformed),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
