@@ -12,5 +12,9 @@
 
 pub mod audit;
 pub mod body;
+pub mod dav;
+pub mod lock;
 pub mod origin;
+pub mod page;
+pub mod share;
 pub mod signin;

@@ -3,6 +3,7 @@
 //! Only refusals wait: a good credential is answered at once however many wrong ones came before it, so that nobody can
 //! lock anybody out. A guesser waits per user name and per address, whichever is longer.
 
+use crate::limit::network;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -37,14 +38,6 @@ impl BackOff {
             self.addresses.lock().unwrap_or_else(PoisonError::into_inner).count(network(address), now)
         });
         delay(by_user.max(by_address))
-    }
-}
-
-/// What one person usually holds: an IPv4 address, or an IPv6 network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
     }
 }
 

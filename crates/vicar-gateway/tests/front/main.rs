@@ -1,0 +1,10 @@
+//! The front over real sockets, with a share that does what its path says.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "test program")]
+
+mod audit;
+mod drain;
+mod front;
+mod limits;
+mod listeners;
+mod requests;
+mod site;
