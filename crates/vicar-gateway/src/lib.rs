@@ -13,8 +13,11 @@
 pub mod audit;
 pub mod body;
 pub mod dav;
+pub mod limit;
 pub mod lock;
 pub mod origin;
 pub mod page;
+pub mod serve;
 pub mod share;
 pub mod signin;
+pub mod tls;
