@@ -63,6 +63,7 @@ fn set_up(method: Method, target: &Target, groups: u32) -> Result<Box<dyn Runnin
         Method::Fork => peers::fork(target, groups),
         Method::RunAs => ours::run_as(target, groups),
         Method::Sticky => ours::sticky(target, groups),
+        Method::Alternate => ours::alternate(target, groups),
         Method::Pool => ours::pool(target, groups, 1),
         Method::PoolBatch => ours::pool(target, groups, 32),
     }

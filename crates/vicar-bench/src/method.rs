@@ -14,6 +14,8 @@ pub(crate) enum Method {
     RunAs,
     /// A client thread that already holds the client; entered once per operation.
     Sticky,
+    /// A client thread that must take on another client for every operation.
+    Alternate,
     /// One job per operation handed to the client threads, and waited for.
     Pool,
     /// As `Pool`, thirty-two operations a job.
@@ -38,6 +40,7 @@ impl Method {
             Self::Naive => "naive",
             Self::RunAs => "run_as",
             Self::Sticky => "sticky",
+            Self::Alternate => "alternate",
             Self::Pool => "pool",
             Self::PoolBatch => "pool_batch",
             Self::Libc1 => "libc1",
@@ -55,6 +58,7 @@ impl Method {
             Self::Naive => "raw switch there and back, each operation",
             Self::RunAs => "vicar: run_as, each operation",
             Self::Sticky => "vicar: client thread, same client again",
+            Self::Alternate => "vicar: client thread, two clients in turn",
             Self::Pool => "vicar: one job an operation, handed over",
             Self::PoolBatch => "vicar: one job for 32 operations",
             Self::Libc1 => "libc wrappers, no other thread",
@@ -68,7 +72,7 @@ impl Method {
     /// Whether it is somebody else's way and not ours.
     pub(crate) const fn is_peer(self) -> bool {
         match self {
-            Self::Plain | Self::RunAs | Self::Sticky | Self::Pool | Self::PoolBatch => false,
+            Self::Plain | Self::RunAs | Self::Sticky | Self::Alternate | Self::Pool | Self::PoolBatch => false,
             Self::Naive | Self::Libc1 | Self::Libc16 | Self::Libc128 | Self::Setfsuid | Self::Fork => true,
         }
     }

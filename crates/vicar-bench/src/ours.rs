@@ -9,7 +9,7 @@ use vicar_os::{
 
 use crate::method::Running;
 use crate::op::Target;
-use crate::scratch::{self, CLIENT};
+use crate::scratch::{self, ANOTHER, CLIENT};
 
 /// Starts a server in this process and logs a client with `groups` groups on.
 fn start(groups: u32) -> Result<(Server, ClientContext), String> {
@@ -19,13 +19,18 @@ fn start(groups: u32) -> Result<(Server, ClientContext), String> {
     if let Some(why) = &server.report().powerless {
         return Err(format!("server: {why}"));
     }
-    let (Some(uid), Some(gid)) = (KernelUid::new(CLIENT), KernelGid::new(CLIENT)) else {
+    let client = logon(&server, CLIENT, groups)?;
+    Ok((server, client))
+}
+
+/// Logs the throw-away user `id` on with `groups` groups.
+fn logon(server: &Server, id: u32, groups: u32) -> Result<ClientContext, String> {
+    let (Some(uid), Some(gid)) = (KernelUid::new(id), KernelGid::new(id)) else {
         return Err("the client's ids".to_owned());
     };
-    let groups = scratch::groups(groups).filter_map(KernelGid::new);
+    let groups = scratch::groups(id, groups).filter_map(KernelGid::new);
     let identity = UnixIdentity::new(uid, gid, groups).map_err(|error| format!("identity: {error}"))?;
-    let client = server.logon(LogonKind::Network, &identity).map_err(|error| format!("logon: {error}"))?;
-    Ok((server, client))
+    server.logon(LogonKind::Network, &identity).map_err(|error| format!("logon: {error}"))
 }
 
 /// Runs `count` operations one after the other.
@@ -60,32 +65,53 @@ pub(crate) fn run_as(target: &Target, groups: u32) -> Result<Box<dyn Running>, S
     Ok(Box::new(RunAs { server, client, target: target.clone() }))
 }
 
-/// This thread as a client thread: entered for each operation, while it keeps the client in between.
-struct Sticky {
+/// This thread as a client thread: entered for each operation, while it keeps its last client in between.
+struct OwnThread {
     thread: ClientThread,
-    client: ClientContext,
+    /// The client of this operation, and that of the next one.
+    turn: [ClientContext; 2],
     target: Target,
 }
 
-impl Running for Sticky {
+impl Running for OwnThread {
     fn time(&mut self, count: u32) -> Result<Duration, String> {
         let start = Instant::now();
         for _ in 0..count {
             let target = &self.target;
-            self.thread
-                .run(&self.client, |_as_client| target.run())
-                .map_err(|error| format!("client thread: {error}"))??;
+            let [client, _] = &self.turn;
+            self.thread.run(client, |_as_client| target.run()).map_err(|error| format!("client thread: {error}"))??;
+            self.turn.reverse();
         }
         Ok(start.elapsed())
     }
 }
 
+/// Makes the calling thread a client thread and proves it with both clients.
+fn own_thread(server: &Server, turn: [ClientContext; 2], target: &Target) -> Result<Box<dyn Running>, String> {
+    let told = |error| format!("client thread: {error}");
+    let mut thread = ClientThread::adopt(server, DEFAULT_UMASK).map_err(|error| format!("client thread: {error}"))?;
+    for client in &turn {
+        let proof = thread.run(client, |_as_client| target.must_be_client()).map_err(told)?;
+        if client.identity().uid().raw() == CLIENT {
+            proof?;
+        } else if proof.is_ok() {
+            return Err("client thread: another client is taken for the first".to_owned());
+        }
+    }
+    Ok(Box::new(OwnThread { thread, turn, target: target.clone() }))
+}
+
 /// A client thread that already holds the client; entered once per operation.
 pub(crate) fn sticky(target: &Target, groups: u32) -> Result<Box<dyn Running>, String> {
     let (server, client) = start(groups)?;
-    let mut thread = ClientThread::adopt(&server, DEFAULT_UMASK).map_err(|error| format!("client thread: {error}"))?;
-    thread.run(&client, |_as_client| target.must_be_client()).map_err(|error| format!("client thread: {error}"))??;
-    Ok(Box::new(Sticky { thread, client, target: target.clone() }))
+    own_thread(&server, [client.clone(), client], target)
+}
+
+/// A client thread that takes on another client for every operation.
+pub(crate) fn alternate(target: &Target, groups: u32) -> Result<Box<dyn Running>, String> {
+    let (server, client) = start(groups)?;
+    let another = logon(&server, ANOTHER, groups)?;
+    own_thread(&server, [client, another], target)
 }
 
 /// Jobs handed to the client threads.

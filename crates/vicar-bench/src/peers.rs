@@ -85,7 +85,7 @@ fn raw(call: &'static str) -> impl Fn(rustix::io::Errno) -> String {
 
 /// The client's groups as the kernel takes them.
 fn kernel_groups(count: u32) -> Vec<Gid> {
-    scratch::groups(count).map(Gid::from_raw).collect()
+    scratch::groups(CLIENT, count).map(Gid::from_raw).collect()
 }
 
 /// setgroups, setresgid, setresuid on this thread alone, there and back.
@@ -150,7 +150,7 @@ fn libc_seteuid(uid: libc::uid_t) -> Result<(), String> {
 
 /// The C library's wrappers, there and back, with `threads` idle threads to be told.
 pub(crate) fn libc_wrappers(target: &Target, groups: u32, threads: usize) -> Result<Box<dyn Running>, String> {
-    let groups: Vec<libc::gid_t> = scratch::groups(groups).collect();
+    let groups: Vec<libc::gid_t> = scratch::groups(CLIENT, groups).collect();
     let before = move || {
         libc_setgroups(&groups)?;
         libc_setegid(CLIENT)?;

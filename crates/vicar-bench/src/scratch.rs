@@ -8,13 +8,15 @@ use crate::op::Target;
 
 /// The client's user id and primary group: throw-away numbers that no account has.
 pub(crate) const CLIENT: u32 = 61_801;
+/// Another client's user id and primary group.
+pub(crate) const ANOTHER: u32 = 61_802;
 /// The first of the client's supplementary groups.
 const FIRST_GROUP: u32 = 200_000;
 
-/// The client's groups when it shall have `count` of them, its primary group among them.
-pub(crate) fn groups(count: u32) -> impl Iterator<Item = u32> {
+/// The groups of a client that shall have `count` of them, its primary group among them.
+pub(crate) fn groups(primary: u32, count: u32) -> impl Iterator<Item = u32> {
     let more = count.saturating_sub(1);
-    (count > 0).then_some(CLIENT).into_iter().chain(FIRST_GROUP..FIRST_GROUP.saturating_add(more))
+    (count > 0).then_some(primary).into_iter().chain(FIRST_GROUP..FIRST_GROUP.saturating_add(more))
 }
 
 /// A directory of files, removed on drop.
