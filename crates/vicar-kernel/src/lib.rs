@@ -13,6 +13,35 @@
 //!            (gate)                (no failure)
 //! ```
 //!
+//! # Examples
+//! ```
+//! use vicar_kernel::{ClientContext, GateStep, Locality, LogonKind, Outcome, Policy, Process, Profile, Qos, Reach};
+//! use vicar_kernel::{System, Thread, TokenKind, TokenSpec, Tracking};
+//! use vicar_nt::{ImpersonationLevel, Luid, NtStatus, token::TokenState, well_known};
+//!
+//! # fn main() -> Result<(), NtStatus> {
+//! let system = System::new(Profile::V4, Policy::strict());
+//! let sign_in = |uid| {
+//!     let state = TokenState::builder(well_known::unix_user(uid)).build().map_err(|_| NtStatus::INVALID_PARAMETER)?;
+//!     let spec = TokenSpec { state, kind: TokenKind::Primary, source: *b"Example ", origin: Luid::ZERO };
+//!     system.logon(LogonKind::Network, None)?.create_token(spec)
+//! };
+//! let server = Thread::new(&Process::new(&system, sign_in(1000)?)?);
+//! let qos = Qos { level: ImpersonationLevel::Impersonation, tracking: Tracking::Static, reach: Reach::EffectiveOnly };
+//!
+//! // The same user: the server may act as it.
+//! let own = ClientContext::from_token(&sign_in(1000)?, qos, Locality::Local)?;
+//! assert_eq!(server.impersonate(&own)?, Outcome::AsRequested);
+//!
+//! // Somebody else, and no impersonate privilege: the server may only know who it is.
+//! let other = ClientContext::from_token(&sign_in(1001)?, qos, Locality::Local)?;
+//! assert_eq!(server.impersonate(&other)?, Outcome::Downgraded { step: GateStep::User });
+//! server.revert();
+//! assert!(!server.is_impersonating());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! This crate deliberately never opens a file, makes a system call, reads a clock or keeps a global: the same inputs give
 //! the same decisions on every platform, and a test may make as many systems as it likes. Making an operating system obey
 //! is somebody else's work.

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use vicar_nt::NtStatus;
 
+use crate::gate::dominates;
 use crate::qos::Reach;
 use crate::system::System;
 use crate::token::{Duplicate, DuplicateKind, TokenKind, TokenRef};
@@ -82,16 +83,22 @@ impl Process {
     /// is never changed behind its back.
     #[doc(alias = "ProcessAccessToken")]
     pub fn replace_primary(&self, primary: TokenRef) -> Result<TokenRef, NtStatus> {
-        let current = self.reference_primary();
-        if !crate::gate::dominates(current.state().trust(), primary.state().trust()) {
-            return Err(NtStatus::ACCESS_DENIED);
-        }
         claim(&self.system, &primary)?;
-        let mut slot = self.primary.write().unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut *slot, primary);
-        drop(slot);
-        old.unclaim();
-        Ok(old)
+        loop {
+            let current = self.reference_primary();
+            if !dominates(current.state().trust(), primary.state().trust()) {
+                primary.unclaim();
+                return Err(NtStatus::ACCESS_DENIED);
+            }
+            let mut slot = self.primary.write().unwrap_or_else(PoisonError::into_inner);
+            // Another thread may have replaced what was compared with.
+            if slot.is_same(&current) {
+                let old = std::mem::replace(&mut *slot, primary);
+                drop(slot);
+                old.unclaim();
+                return Ok(old);
+            }
+        }
     }
 }
 

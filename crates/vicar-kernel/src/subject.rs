@@ -32,7 +32,7 @@ pub struct SubjectClient {
 pub struct SubjectContext {
     client: Option<SubjectClient>,
     primary: TokenRef,
-    process_id: u64,
+    audit_id: u64,
 }
 
 impl SubjectContext {
@@ -63,7 +63,7 @@ impl SubjectContext {
             Some(Some(worn)) => Some(SubjectClient { token: worn.token, level: worn.level, reach: worn.reach }),
             Some(None) | None => None,
         };
-        Self { client, primary: process.reference_primary(), process_id: process.id() }
+        Self { client, primary: process.reference_primary(), audit_id: process.id() }
     }
 
     /// Puts a subject context together from its parts, as a caller with its own structures does.
@@ -79,7 +79,7 @@ impl SubjectContext {
             token,
             reach: Reach::AllHeld,
         });
-        Self { client, primary, process_id: 0 }
+        Self { client, primary, audit_id: 0 }
     }
 
     /// Returns the client, if there is one.
@@ -94,8 +94,8 @@ impl SubjectContext {
 
     /// Returns the number of the captured process, or 0 when it was put together from parts.
     #[doc(alias = "ProcessAuditId")]
-    pub fn process_id(&self) -> u64 {
-        self.process_id
+    pub fn audit_id(&self) -> u64 {
+        self.audit_id
     }
 
     /// Returns the level of the client; `None` when the process speaks for itself.

@@ -30,7 +30,6 @@ pub struct Thread {
     record_charge: Mutex<Option<Charge>>,
 }
 
-#[derive(Debug)]
 struct Record {
     worn: Option<Impersonation>,
     has_exited: bool,
@@ -247,7 +246,8 @@ impl fmt::Debug for Thread {
         f.debug_struct("Thread")
             .field("id", &self.id)
             .field("process", &self.process.id())
-            .field("record", &*self.record.read().unwrap_or_else(PoisonError::into_inner))
+            .field("wears", &self.reference_impersonation())
+            .field("has_exited", &self.has_exited())
             .finish_non_exhaustive()
     }
 }

@@ -403,3 +403,25 @@ fn a_child_process_gets_the_primary_token_whatever_its_maker_wears() {
     assert!(!Thread::new(&child).is_impersonating() && !Thread::new(server.process()).is_impersonating());
     let _ = imp(&child.reference_primary(), Imp);
 }
+
+#[test]
+fn process_trust_dominates_in_type_and_level_together() {
+    let trust = |kind, level| vicar_nt::Sid::new(19, &[kind, level]).unwrap();
+    let (light, full, light_high) = (trust(512, 4096), trust(1024, 4096), trust(512, 8192));
+    assert!(gate::dominates(None, None) && gate::dominates(Some(&light), None));
+    assert!(!gate::dominates(None, Some(&light)));
+    assert!(gate::dominates(None, Some(&vicar_nt::well_known::TRUST_NONE)));
+    assert!(gate::dominates(Some(&full), Some(&light)) && !gate::dominates(Some(&light), Some(&full)));
+    assert!(!gate::dominates(Some(&full), Some(&light_high)) && !gate::dominates(Some(&light_high), Some(&full)));
+    let odd = vicar_nt::Sid::new(19, &[1]).unwrap();
+    assert!(gate::dominates(Some(&odd), Some(&odd)) && !gate::dominates(Some(&full), Some(&odd)));
+}
+
+#[test]
+fn the_constrained_impersonation_capability_is_the_hash_of_its_name() {
+    // SHA-256 of CONSTRAINEDIMPERSONATION in UTF-16LE, as eight little-endian words after S-1-15-3-1024.
+    assert_eq!(
+        gate::CONSTRAINED_IMPERSONATION.to_string(),
+        "S-1-15-3-1024-1604681682-535129537-3273749797-3666938095-336295784-2177615760-2743807136-2867270584"
+    );
+}

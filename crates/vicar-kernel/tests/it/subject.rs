@@ -15,7 +15,7 @@ fn capturing_takes_both_tokens_and_releasing_gives_both_back() {
     let subject = SubjectContext::capture(&thread);
     assert_eq!(world.system.balance(), balance + 2);
     assert_eq!(subject.level(), Some(Imp));
-    assert_eq!(subject.process_id(), thread.process().id());
+    assert_eq!(subject.audit_id(), thread.process().id());
     assert!(subject.primary().is_same(&thread.process().reference_primary()));
     thread.revert();
     assert_eq!(subject.effective_token_unchecked().state().user().sid, user_b());
