@@ -11,6 +11,7 @@
 #[path = "../alone/mod.rs"]
 mod alone;
 mod attack;
+mod inject;
 mod pool;
 mod powerless;
 mod refuse;
@@ -54,6 +55,10 @@ fn main() -> ExitCode {
             ("refuse::a_second_thread_stops_start_up", refuse::a_second_thread_stops_start_up),
             ("refuse::a_context_of_another_server_is_refused", refuse::a_context_of_another_server_is_refused),
             ("refuse::an_adjusted_token_is_projected_anew", refuse::an_adjusted_token_is_projected_anew),
+            (
+                "inject::a_failing_call_at_any_position_fails_closed",
+                inject::a_failing_call_at_any_position_fails_closed,
+            ),
             ("pool::threads_rest_anonymous", pool::threads_rest_anonymous),
             ("pool::every_job_runs_as_its_client", pool::every_job_runs_as_its_client),
             ("pool::a_panic_ends_the_job_and_nothing_else", pool::a_panic_ends_the_job_and_nothing_else),
