@@ -9,8 +9,12 @@ use vicar_os::{ClientThreadOptions, EnterError, RunError};
 /// Set in the process that runs under strace.
 const INNER: &str = "VICAR_TEST_INJECTED";
 
-/// More calls than the body makes, so that the last runs have no failure at all.
-const POSITIONS: u32 = 44;
+/// The calls of a thread that are made to fail. strace counts for each thread: the first thirteen or so hit the self-test,
+/// whose failure leaves a server without power, and the rest hit both roads.
+const POSITIONS: std::ops::RangeInclusive<u32> = 1..=40;
+
+/// Enough for every thread to make as many calls.
+const ROUNDS: usize = 12;
 
 pub(crate) fn a_failing_call_at_any_position_fails_closed() {
     if std::env::var_os(INNER).is_some() {
@@ -23,7 +27,7 @@ pub(crate) fn a_failing_call_at_any_position_fails_closed() {
         [("setgroups", "ENOMEM"), ("setresgid", "EAGAIN"), ("setresuid", "EAGAIN"), ("capset", "EPERM")]
     {
         let (mut whole, mut aborted) = (0, 0);
-        for position in 1..=POSITIONS {
+        for position in POSITIONS {
             let exe = std::env::current_exe().unwrap();
             let inject = format!("inject={call}:error={error}:when={position}");
             let strace = ["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject];
@@ -42,7 +46,7 @@ pub(crate) fn a_failing_call_at_any_position_fails_closed() {
             }
         }
         println!("{call}: {whole} runs without a wrong answer, {aborted} ended the process");
-        assert!(whole > 0);
+        assert!(whole > 0 && (aborted > 5 || call == "capset"));
     }
 }
 
@@ -57,7 +61,7 @@ fn body() {
     let Ok(server) = starting else { return };
     let groups = server_state();
     let people = [(61_001, client(&server, 61_001, &[61_300])), (61_002, client(&server, 61_002, &[61_301, 61_302]))];
-    for _ in 0..2 {
+    for _ in 0..ROUNDS {
         for (uid, who) in &people {
             let path = scratch.path(&uid.to_string());
             let answer = server.run_as(who, |as_client| {
@@ -75,7 +79,7 @@ fn body() {
     }
     let options = ClientThreadOptions { threads: 1, ..ClientThreadOptions::default() };
     let Ok(pool) = server.client_threads(options) else { return };
-    for _ in 0..2 {
+    for _ in 0..ROUNDS {
         for (uid, who) in &people {
             let (uid, path) = (*uid, scratch.path(&uid.to_string()));
             let answer = pool.run_blocking(who, move |_| {
