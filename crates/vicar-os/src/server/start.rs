@@ -4,6 +4,7 @@ use super::anonymous::{self, AnonymousError};
 use super::probe::{self, ProbeError, SelfTest};
 use super::{Inner, NEXT_SERVER, Server, token};
 use crate::project::{Projection, RootClients};
+use crate::supervisor::{ForkError, Supervisor, SupervisorOptions};
 use crate::switch::SwitchError;
 use crate::switch::calls::{CredentialCalls as _, Kernel, Observed};
 use crate::switch::place::{Base, Target};
@@ -57,6 +58,8 @@ pub enum StartError {
     SelfTest(String),
     /// The server's token could not be made.
     Token(NtStatus),
+    /// The supervisor could not be started.
+    Supervisor(ForkError),
 }
 
 impl fmt::Display for StartError {
@@ -73,6 +76,7 @@ impl fmt::Display for StartError {
             }
             Self::SelfTest(what) => write!(f, "self-test: {what}"),
             Self::Token(status) => write!(f, "the server's token: {status}"),
+            Self::Supervisor(error) => error.fmt(f),
         }
     }
 }
@@ -142,6 +146,15 @@ impl Starting {
     #[must_use]
     pub fn anonymous(&self) -> &UnixIdentity {
         &self.anonymous
+    }
+
+    /// Forks the process that keeps the starting rights: it looks up accounts and talks to PAM.
+    ///
+    /// # Errors
+    /// - [`StartError::Supervisor`]; nothing was changed.
+    pub fn fork_supervisor(&mut self, options: SupervisorOptions) -> Result<Supervisor, StartError> {
+        single_threaded()?;
+        Supervisor::fork(options).map_err(StartError::Supervisor)
     }
 
     /// Gives up powers, tests what is left, and becomes the server.
