@@ -1,7 +1,5 @@
 //! The schedule and the answers, without threads of their own.
 
-#![expect(clippy::arithmetic_side_effects, reason = "small numbers in tests")]
-
 use super::RunError;
 use super::answer;
 use super::schedule::{Limits, Placed, Schedule};
