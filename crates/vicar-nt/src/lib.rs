@@ -8,6 +8,9 @@
 extern crate alloc;
 
 pub mod acl;
+pub mod check;
+pub mod claim;
+pub mod condition;
 pub mod descriptor;
 pub mod group;
 pub mod guid;
@@ -16,9 +19,11 @@ pub mod level;
 pub mod luid;
 pub mod mask;
 pub mod privilege;
+pub mod sddl;
 pub mod sid;
 pub mod status;
 pub mod token;
+pub mod utf16;
 pub mod well_known;
 pub mod wire;
 

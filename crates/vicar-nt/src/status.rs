@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::check::Refusal;
 use crate::wire::{Malformed, ParseError};
 
 /// What an NT routine answers. Any 32-bit number is one; the named ones are constants.
@@ -145,6 +146,31 @@ impl ParseError {
             Malformed::Revision => NtStatus::UNKNOWN_REVISION,
             Malformed::Condition => NtStatus::INVALID_ACE_CONDITION,
             Malformed::Claim | Malformed::Text => NtStatus::INVALID_PARAMETER,
+        }
+    }
+}
+
+impl Refusal {
+    /// Returns what NT answers when this step refuses.
+    pub const fn status(self) -> NtStatus {
+        match self {
+            Self::GenericNotMapped => NtStatus::GENERIC_NOT_MAPPED,
+            Self::ImpersonationTokenRequired => NtStatus::NO_IMPERSONATION_TOKEN,
+            Self::LevelTooLow(_) => NtStatus::BAD_IMPERSONATION_LEVEL,
+            Self::IncompleteDescriptor => NtStatus::INVALID_SECURITY_DESCR,
+            Self::ObjectTypeList => NtStatus::INVALID_PARAMETER,
+            Self::PrivilegeNotHeld(_) => NtStatus::PRIVILEGE_NOT_HELD,
+            Self::NoDescriptor
+            | Self::NothingDesired
+            | Self::TrustLabel
+            | Self::AccessFilter
+            | Self::Integrity
+            | Self::UnknownAce { .. }
+            | Self::DenyAce { .. }
+            | Self::NotGranted { .. }
+            | Self::Package
+            | Self::CentralRule { .. }
+            | Self::NothingAllowed => NtStatus::ACCESS_DENIED,
         }
     }
 }

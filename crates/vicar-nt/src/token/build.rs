@@ -4,11 +4,13 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::acl::Acl;
+use crate::claim::{Claim, Claims};
 use crate::group::{Group, GroupAttributes, GroupList};
 use crate::integrity::IntegrityLevel;
 use crate::privilege::{Privilege, PrivilegeSet, PrivilegeState};
 use crate::sid::Sid;
 use crate::token::state::{AppContainer, Elevation, MandatoryPolicy, TokenState};
+use crate::utf16::{self, Utf16};
 
 /// Puts a token state together; [`TokenState::builder`] makes one.
 #[derive(Clone, Debug)]
@@ -30,6 +32,10 @@ pub struct Builder {
     capabilities: Vec<Group>,
     is_lpac: bool,
     trust: Option<Sid>,
+    user_claims: Vec<Claim>,
+    device_claims: Vec<Claim>,
+    local_claims: Vec<Claim>,
+    device_groups: Vec<Group>,
     is_sandbox_inert: bool,
 }
 
@@ -78,6 +84,10 @@ impl Builder {
             capabilities: Vec::new(),
             is_lpac: false,
             trust: None,
+            user_claims: Vec::new(),
+            device_claims: Vec::new(),
+            local_claims: Vec::new(),
+            device_groups: Vec::new(),
             is_sandbox_inert: false,
         }
     }
@@ -179,7 +189,7 @@ impl Builder {
         self
     }
 
-    /// Marks the package as less privileged.
+    /// Marks the package as less privileged. A local attribute `WIN://NOALLAPPPKG` does the same.
     pub fn less_privileged(mut self) -> Self {
         self.is_lpac = true;
         self
@@ -188,6 +198,30 @@ impl Builder {
     /// Sets the process trust SID.
     pub fn trust(mut self, sid: Sid) -> Self {
         self.trust = Some(sid);
+        self
+    }
+
+    /// Adds a claim about the user.
+    pub fn user_claim(mut self, claim: Claim) -> Self {
+        self.user_claims.push(claim);
+        self
+    }
+
+    /// Adds a claim about the device.
+    pub fn device_claim(mut self, claim: Claim) -> Self {
+        self.device_claims.push(claim);
+        self
+    }
+
+    /// Adds an attribute of the token itself.
+    pub fn local_claim(mut self, claim: Claim) -> Self {
+        self.local_claims.push(claim);
+        self
+    }
+
+    /// Adds a group of the device.
+    pub fn device_group(mut self, sid: Sid, attributes: GroupAttributes) -> Self {
+        self.device_groups.push(Group::new(sid, attributes));
         self
     }
 
@@ -208,10 +242,13 @@ impl Builder {
         if self.is_write_restricted && self.restricting.is_none() {
             return Err(BuildError::WriteRestrictedWithoutSids);
         }
+        let local_claims = Claims::new(self.local_claims);
         let app_container = match self.package {
             Some(package) => {
+                let marker = utf16::encode("WIN://NOALLAPPPKG");
+                let is_marked = Utf16::from_bytes(&marker).is_some_and(|name| local_claims.find(name).is_some());
                 let capabilities = GroupList::new(self.capabilities);
-                Some(AppContainer { package, capabilities, is_lpac: self.is_lpac })
+                Some(AppContainer { package, capabilities, is_lpac: self.is_lpac || is_marked })
             }
             None if self.is_lpac || !self.capabilities.is_empty() => {
                 return Err(BuildError::CapabilityWithoutPackage);
@@ -233,6 +270,10 @@ impl Builder {
             elevation: self.elevation,
             app_container,
             trust: self.trust,
+            user_claims: Claims::new(self.user_claims),
+            device_claims: Claims::new(self.device_claims),
+            local_claims,
+            device_groups: GroupList::new(self.device_groups),
             is_filtered: false,
             is_sandbox_inert: self.is_sandbox_inert,
         };

@@ -1,6 +1,7 @@
 //! The state of a token, and what follows from it.
 
 use crate::acl::Acl;
+use crate::claim::Claims;
 use crate::group::{Group, GroupAttributes, GroupList};
 use crate::integrity::IntegrityLevel;
 use crate::privilege::{Privilege, PrivilegeSet};
@@ -128,6 +129,10 @@ pub struct TokenState {
     pub(crate) elevation: Elevation,
     pub(crate) app_container: Option<AppContainer>,
     pub(crate) trust: Option<Sid>,
+    pub(crate) user_claims: Claims,
+    pub(crate) device_claims: Claims,
+    pub(crate) local_claims: Claims,
+    pub(crate) device_groups: GroupList,
     pub(crate) is_filtered: bool,
     pub(crate) is_sandbox_inert: bool,
 }
@@ -242,6 +247,42 @@ impl TokenState {
         self.trust.as_ref()
     }
 
+    /// Returns what is claimed about the user.
+    #[must_use]
+    pub const fn user_claims(&self) -> &Claims {
+        &self.user_claims
+    }
+
+    /// Returns what is claimed about the device the user came from.
+    #[must_use]
+    pub const fn device_claims(&self) -> &Claims {
+        &self.device_claims
+    }
+
+    /// Returns the token's own attributes.
+    #[must_use]
+    pub const fn local_claims(&self) -> &Claims {
+        &self.local_claims
+    }
+
+    /// Returns the groups of the device the user came from.
+    #[must_use]
+    pub fn device_groups(&self) -> &[Group] {
+        &self.device_groups
+    }
+
+    /// Returns whether the device is an enabled member of `sid`.
+    #[must_use]
+    pub fn device_counts_for_allow(&self, sid: SidRef<'_>) -> bool {
+        self.device_groups.find(sid).any(|group| group.attributes.counts_for_allow())
+    }
+
+    /// Returns whether the device is a member of `sid` for deny entries.
+    #[must_use]
+    pub fn device_counts_for_deny(&self, sid: SidRef<'_>) -> bool {
+        self.device_groups.find(sid).any(|group| group.attributes.counts_for_deny())
+    }
+
     /// Returns whether the token is the result of filtering.
     #[must_use]
     pub const fn is_filtered(&self) -> bool {
@@ -270,6 +311,12 @@ impl TokenState {
             return true;
         }
         self.groups.find(sid).any(|group| group.attributes.counts_for_deny())
+    }
+
+    /// Returns whether `sid` is one of the restricting SIDs, for allow and deny alike.
+    #[must_use]
+    pub fn is_restricting(&self, sid: SidRef<'_>) -> bool {
+        self.restricting.as_ref().is_some_and(|list| list.find(sid).next().is_some())
     }
 
     /// Returns whether the token has the enabled local Administrators group.
@@ -317,6 +364,10 @@ impl TokenState {
             Some(self.groups.size_of_copy()),
             self.restricting.as_ref().map(GroupList::size_of_copy),
             self.default_dacl.as_ref().map(Acl::size_of_copy),
+            Some(self.user_claims.size_of_copy()),
+            Some(self.device_claims.size_of_copy()),
+            Some(self.local_claims.size_of_copy()),
+            Some(self.device_groups.size_of_copy()),
             self.app_container.as_ref().map(|package| package.capabilities.size_of_copy()),
         ];
         lists.into_iter().flatten().fold(size_of::<Self>(), usize::saturating_add)

@@ -1,0 +1,205 @@
+//! What the system sets above the DACL: trust labels, access filters, integrity labels.
+//!
+//! Each yields a mask of what remains possible; whatever was asked for outside it is refused before the DACL is read.
+
+use crate::acl::{AceKind, AclRef};
+use crate::check::answer::Refusal;
+use crate::check::request::{AccessRequest, AppContainerIntegrity};
+use crate::check::step::{IntegrityOutcome, Step, Trace};
+use crate::condition::{Effect, Facts, Truth, evaluate};
+use crate::integrity::IntegrityLevel;
+use crate::mask::{AccessMask, GenericMapping};
+use crate::privilege::Privilege;
+use crate::sid::SidRef;
+use crate::token::{MandatoryPolicy, TokenState};
+use crate::well_known;
+
+const EVERYTHING: AccessMask = AccessMask::truncate(u32::MAX);
+
+/// Applies all limits in order.
+///
+/// # Errors
+/// The step that refuses something that was asked for.
+pub(super) fn limits<T: Trace>(
+    request: &AccessRequest<'_>,
+    sacl: AclRef<'_>,
+    asked: AccessMask,
+    trace: &mut T,
+) -> Result<AccessMask, Refusal> {
+    let token = request.subject.effective();
+    let trust = trust_limit(request, token, sacl, trace);
+    if !trust.contains(asked) {
+        return Err(Refusal::TrustLabel);
+    }
+    let filter = filter_limit(request, token, sacl, trace);
+    if !filter.contains(asked) {
+        return Err(Refusal::AccessFilter);
+    }
+    let integrity = integrity_limit(request, token, sacl, trace);
+    if !integrity.contains(asked) {
+        return Err(Refusal::Integrity);
+    }
+    Ok(trust & filter & integrity)
+}
+
+/// # Source
+/// Observed; MS-DTYP 2.4.4.1 names the entry type.
+fn trust_limit<T: Trace>(
+    request: &AccessRequest<'_>,
+    token: &TokenState,
+    sacl: AclRef<'_>,
+    trace: &mut T,
+) -> AccessMask {
+    let mut labels = sacl.aces().filter(|ace| ace.kind() == AceKind::TrustLabel && ace.is_effective());
+    let Some(label) = labels.next() else { return EVERYTHING };
+    let Some(parts) = label.parts() else { return EVERYTHING };
+    let subject = token.trust().unwrap_or(&well_known::TRUST_NONE);
+    let dominates = trust_dominates(subject.as_ref(), parts.sid);
+    let allowed = match dominates {
+        true => EVERYTHING,
+        false => request.mapping.map(parts.mask) | AccessMask::ACCESS_SYSTEM_SECURITY,
+    };
+    trace.step(|| Step::TrustLabel { label: parts.sid.to_sid(), dominates, allowed });
+    allowed
+}
+
+/// A trust SID dominates another when both its type and its level are at least the other's. What is not a trust SID
+/// dominates nothing and is dominated by nothing.
+fn trust_dominates(subject: SidRef<'_>, object: SidRef<'_>) -> bool {
+    match (trust_of(subject), trust_of(object)) {
+        (Some((subject_type, subject_level)), Some((object_type, object_level))) => {
+            subject_type >= object_type && subject_level >= object_level
+        }
+        (None, _) | (_, None) => false,
+    }
+}
+
+fn trust_of(sid: SidRef<'_>) -> Option<(u32, u32)> {
+    let mut subs = sid.sub_authorities();
+    match (sid.authority(), subs.next(), subs.next(), subs.next()) {
+        (19, Some(kind), Some(level), None) => Some((kind, level)),
+        _ => None,
+    }
+}
+
+/// # Source
+/// Observed; MS-DTYP 2.4.4.17 for the condition.
+fn filter_limit<T: Trace>(
+    request: &AccessRequest<'_>,
+    token: &TokenState,
+    sacl: AclRef<'_>,
+    trace: &mut T,
+) -> AccessMask {
+    let mut allowed = EVERYTHING;
+    let filters =
+        (0u16..).zip(sacl.aces()).filter(|(_, ace)| ace.kind() == AceKind::AccessFilter && ace.is_effective());
+    for (index, filter) in filters {
+        let Some(parts) = filter.parts() else { continue };
+        let truth = evaluate(parts.data, &Facts { token, resource: sacl, effect: Effect::Allow });
+        if truth != Truth::True {
+            allowed &= request.mapping.map(parts.mask) | AccessMask::ACCESS_SYSTEM_SECURITY;
+        }
+        trace.step(|| Step::AccessFilter { index, truth, allowed });
+    }
+    allowed
+}
+
+/// # Source
+/// MS-DTYP 2.5.3.3.
+fn integrity_limit<T: Trace>(
+    request: &AccessRequest<'_>,
+    token: &TokenState,
+    sacl: AclRef<'_>,
+    trace: &mut T,
+) -> AccessMask {
+    let mut labels = sacl.aces().filter(|ace| ace.kind() == AceKind::MandatoryLabel && ace.is_effective());
+    let label = labels.next();
+    let (object, policy) = match label.as_ref().and_then(|label| label.parts()) {
+        Some(parts) => match IntegrityLevel::parse_sid(parts.sid) {
+            Some(level) => (Some(level), parts.mask.0),
+            None => (None, parts.mask.0 | NO_WRITE_UP),
+        },
+        None => (Some(IntegrityLevel::MEDIUM), NO_WRITE_UP),
+    };
+    let subject = token.integrity();
+    let is_waived = token.app_container().is_some()
+        && request.options.app_container_integrity == AppContainerIntegrity::WaivedUpToMedium;
+    let outcome = if !token.mandatory_policy().contains(MandatoryPolicy::NO_WRITE_UP) {
+        IntegrityOutcome::PolicyOff
+    } else if object.is_some_and(|level| subject.unwrap_or(IntegrityLevel::UNTRUSTED) >= level) {
+        IntegrityOutcome::Dominates
+    } else if is_waived && object.is_some_and(|level| level <= IntegrityLevel::MEDIUM) {
+        IntegrityOutcome::Waived
+    } else {
+        IntegrityOutcome::Below
+    };
+    let allowed = match outcome {
+        IntegrityOutcome::PolicyOff | IntegrityOutcome::Dominates | IntegrityOutcome::Waived => EVERYTHING,
+        IntegrityOutcome::Below => {
+            let relabel = token.privileges().is_enabled(Privilege::Relabel);
+            let by_privilege = if relabel { AccessMask::WRITE_OWNER } else { AccessMask::NONE };
+            from_below(&request.mapping, policy) | by_privilege
+        }
+    };
+    trace.step(|| Step::Integrity { subject, object, policy, outcome, allowed });
+    allowed
+}
+
+const NO_WRITE_UP: u32 = 1;
+const NO_READ_UP: u32 = 2;
+const NO_EXECUTE_UP: u32 = 4;
+
+/// What is possible from below, given what the label forbids. A right that belongs to a class that is not forbidden
+/// survives, also when a forbidden class has it too.
+fn from_below(mapping: &GenericMapping, policy: u32) -> AccessMask {
+    let no_write = policy & NO_WRITE_UP != 0;
+    let no_read = policy & NO_READ_UP != 0;
+    let no_execute = policy & NO_EXECUTE_UP != 0;
+    if !(no_write || no_read || no_execute) {
+        return EVERYTHING;
+    }
+    let standard_write = AccessMask::DELETE | AccessMask::WRITE_DAC | AccessMask::WRITE_OWNER;
+    let write = mapping.write | standard_write | AccessMask::ACCESS_SYSTEM_SECURITY;
+    let read = mapping.read | AccessMask::READ_CONTROL;
+    let execute = mapping.execute.without(mapping.read) | AccessMask::SYNCHRONIZE;
+    let unless = |forbidden: bool, class: AccessMask| if forbidden { AccessMask::NONE } else { class };
+    let mut allowed = mapping.read | mapping.execute | AccessMask::SYNCHRONIZE | AccessMask::READ_CONTROL;
+    if !no_write {
+        allowed |= mapping.all;
+    }
+    if no_read {
+        allowed = allowed.without(read.without(unless(no_write, write) | unless(no_execute, execute)));
+    }
+    if no_execute {
+        allowed = allowed.without(execute.without(unless(no_write, write) | unless(no_read, read)));
+    }
+    if no_write {
+        allowed = allowed.without(write.without(unless(no_execute, execute) | unless(no_read, read)));
+    }
+    allowed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_possible_from_below_on_a_file() {
+        let file = GenericMapping::FILE;
+        for (policy, allowed) in [(0, 0x0FFF_FFFF), (1, 0x12_00A9), (7, 0)] {
+            assert_eq!(from_below(&file, policy).bits(), allowed, "policy {policy}");
+        }
+        assert!(from_below(&file, NO_READ_UP).contains(AccessMask::truncate(2)));
+        assert!(!from_below(&file, NO_READ_UP).contains(AccessMask::truncate(1)));
+    }
+
+    #[test]
+    fn trust_needs_both_parts() {
+        let sid = |kind, level| crate::Sid::new(19, &[kind, level]).unwrap();
+        let dominates = |a: crate::Sid, b: crate::Sid| trust_dominates(a.as_ref(), b.as_ref());
+        assert!(dominates(sid(512, 4096), sid(512, 4096)));
+        assert!(dominates(sid(1024, 8192), sid(512, 4096)));
+        assert!(!dominates(sid(1024, 1024), sid(512, 4096)));
+        assert!(!dominates(crate::well_known::EVERYONE, sid(0, 0)));
+    }
+}

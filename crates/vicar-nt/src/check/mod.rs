@@ -1,0 +1,408 @@
+//! The access check: one algorithm, two outputs.
+//!
+//! [`decide`] answers; [`explain`] answers and says why. Both run the same code with a listener that hears nothing or
+//! everything, so they cannot disagree. [`decide_each`] answers for every node of an object type list.
+//!
+//! The order is fixed: mode, descriptor, level, nothing asked, mapping; then the limits the system sets (trust label,
+//! access filters, integrity); then privileges, the owner's rights, the DACL with the token's SIDs, the DACL with its
+//! restricting SIDs, the package side of an AppContainer, and the rules of a central policy. Rights only ever move from
+//! open to granted or to denied, and the first entry that mentions a right decides about it.
+//!
+//! Nothing is cached, no audit record is written, and nobody's identity is read from the surroundings.
+
+mod answer;
+mod central;
+mod limit;
+mod object_types;
+mod request;
+mod step;
+mod walk;
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+pub use answer::{Denial, Grant, NodeAnswer, Pass, Refusal};
+pub use request::{
+    AccessMode, AccessRequest, Api, AppContainerIntegrity, CentralPolicy, CentralRule, CheckOptions, ObjectType,
+    OwnerWhenWriteRestricted, Subject, TypedDenyWithoutList, UnknownAces, UnknownCentralPolicy,
+};
+pub use step::{AceOutcome, IntegrityOutcome, Step};
+
+use crate::descriptor::{Dacl, DescriptorRef};
+use crate::mask::AccessMask;
+use crate::privilege::{Privilege, PrivilegeMask};
+use crate::status::NtStatus;
+use crate::token::TokenState;
+use object_types::{Node, Tree};
+use step::Trace;
+use walk::Walk;
+
+/// Decides whether a subject may have the requested rights on one object.
+///
+/// # Inputs
+/// - `request.subject`: both tokens of one thread, captured together.
+/// - `request.descriptor`: validated view; entries are read in stored order.
+/// - `request.desired`: may hold generic bits, except by the rules of `NtAccessCheck`, and MAXIMUM_ALLOWED.
+/// - `request.object_types`: with a list, the answer is that of its root.
+///
+/// # Returns
+/// A [`Grant`] whose mask holds everything asked for by name, what was granted before, and with MAXIMUM_ALLOWED
+/// everything else the subject may have.
+///
+/// # Errors
+/// - [`Denial`] naming the rights still missing and the step that refused them; its status is what NT answers.
+///
+/// # Identity
+/// Uses the client token when the subject has one, and refuses if its level is too low for the caller's rules. Never
+/// reads the calling thread's identity.
+///
+/// # Cost
+/// O(aces × log groups) comparisons of at most 68 bytes. No system call, and no allocation unless there is an object type
+/// list or an entry with a condition is met.
+///
+/// # NT
+/// `SeAccessCheck`, `NtAccessCheck`, `NtAccessCheckByType`. Differs: refusal is an error value.
+///
+/// # Source
+/// MS-DTYP 2.5.3.2 (algorithm), 2.5.3.3 (mandatory integrity).
+///
+/// # Examples
+/// ```
+/// use vicar_nt::check::{AccessRequest, Subject, decide};
+/// use vicar_nt::token::TokenState;
+/// use vicar_nt::{GenericMapping, RequestedMask, sddl, well_known};
+/// let alice = TokenState::builder(well_known::unix_user(1000)).build().unwrap();
+/// let file = sddl::parse("O:S-1-22-1-1000G:SYD:(A;;FR;;;S-1-22-1-1000)", None).unwrap();
+/// let read = AccessRequest::new(
+///     Subject::itself(&alice),
+///     file.as_ref(),
+///     RequestedMask::GENERIC_READ,
+///     GenericMapping::FILE,
+/// );
+/// assert_eq!(decide(&read).unwrap().mask(), GenericMapping::FILE.read);
+/// let write = AccessRequest { desired: RequestedMask::GENERIC_WRITE, ..read };
+/// assert!(decide(&write).is_err());
+/// ```
+#[doc(alias = "SeAccessCheck")]
+pub fn decide<'d>(request: &AccessRequest<'d>) -> Result<Grant<'d>, Denial> {
+    evaluate(request, &mut ())
+}
+
+/// Answers and says why.
+///
+/// # Errors
+/// None: a refusal is part of the answer, and its reason the last step.
+///
+/// # Cost
+/// That of [`decide`], and a growing list of steps.
+pub fn explain<'d>(request: &AccessRequest<'d>) -> (Result<Grant<'d>, Denial>, Vec<Step>) {
+    let mut steps = Vec::new();
+    let answer = evaluate(request, &mut steps);
+    (answer, steps)
+}
+
+/// Decides for every node of an object type list on its own.
+///
+/// # Returns
+/// One answer per node, in the order of the list; without a list, one for the object.
+///
+/// # Errors
+/// - [`Denial`] when the question itself is refused: the list is not a tree, the token or the descriptor will not do, the
+///   level is too low, or nothing is asked for.
+///
+/// # NT
+/// `NtAccessCheckByTypeResultList`.
+///
+/// # Source
+/// MS-DTYP 2.5.3.2.
+pub fn decide_each(request: &AccessRequest<'_>) -> Result<Vec<NodeAnswer>, Denial> {
+    let count = request.object_types.len().max(1);
+    let whole = |status, granted| vec![NodeAnswer { status, granted }; count];
+    let opened = match open(request, &mut ()) {
+        Ok(Opened::Granted(mask, _)) => return Ok(whole(NtStatus::SUCCESS, mask)),
+        Ok(Opened::Walk(prepared)) => prepared,
+        Err(denial) if denial.by.is_about_the_question() => return Err(denial),
+        Err(denial) => return Ok(whole(denial.status(), AccessMask::NONE)),
+    };
+    let mut nodes = vec![Node::NEW; count];
+    let mut masks = vec![AccessMask::NONE; count];
+    let walk = Walk { may_stop: false, ..opened.walk };
+    let opened = Prepared { walk, ..opened };
+    if let Err(refusal) = opened.masks(&mut nodes, &mut masks, &mut ()) {
+        return Ok(whole(refusal.status(), AccessMask::NONE));
+    }
+    let wants_maximum = request.desired.wants_maximum();
+    Ok(masks
+        .into_iter()
+        .map(|mask| {
+            let granted = if wants_maximum { mask } else { mask & walk.asked };
+            if mask.contains(walk.asked) && !granted.is_empty() {
+                NodeAnswer { status: NtStatus::SUCCESS, granted: granted | request.previous() }
+            } else {
+                NodeAnswer { status: NtStatus::ACCESS_DENIED, granted }
+            }
+        })
+        .collect())
+}
+
+impl Refusal {
+    /// Whether the question was refused, not the access.
+    const fn is_about_the_question(self) -> bool {
+        match self {
+            Self::GenericNotMapped
+            | Self::ImpersonationTokenRequired
+            | Self::LevelTooLow(_)
+            | Self::NoDescriptor
+            | Self::IncompleteDescriptor
+            | Self::ObjectTypeList
+            | Self::NothingDesired => true,
+            Self::TrustLabel
+            | Self::AccessFilter
+            | Self::Integrity
+            | Self::PrivilegeNotHeld(_)
+            | Self::UnknownAce { .. }
+            | Self::DenyAce { .. }
+            | Self::NotGranted { .. }
+            | Self::Package
+            | Self::CentralRule { .. }
+            | Self::NothingAllowed => false,
+        }
+    }
+}
+
+fn evaluate<'d, T: Trace>(request: &AccessRequest<'d>, trace: &mut T) -> Result<Grant<'d>, Denial> {
+    let answer = conclude(request, trace);
+    trace.step(|| match &answer {
+        Ok((granted, _)) => Step::End { granted: *granted, denial: None },
+        Err(denial) => Step::End { granted: AccessMask::NONE, denial: Some(denial.clone()) },
+    });
+    answer.map(|(mask, privileges)| Grant { mask, privileges, of: request.descriptor })
+}
+
+fn conclude<T: Trace>(request: &AccessRequest<'_>, trace: &mut T) -> Result<(AccessMask, PrivilegeMask), Denial> {
+    let prepared = match open(request, trace)? {
+        Opened::Granted(mask, privileges) => return Ok((mask, privileges)),
+        Opened::Walk(prepared) => prepared,
+    };
+    let asked = prepared.walk.asked;
+    let denied = |by, granted: AccessMask| Denial { missing: asked.without(granted), by };
+    let mut one_node = [Node::NEW];
+    let mut one_mask = [AccessMask::NONE];
+    let mut more: (Vec<Node>, Vec<AccessMask>);
+    let (nodes, masks) = if request.object_types.is_empty() {
+        (&mut one_node[..], &mut one_mask[..])
+    } else {
+        let count = request.object_types.len();
+        more = (vec![Node::NEW; count], vec![AccessMask::NONE; count]);
+        (&mut more.0[..], &mut more.1[..])
+    };
+    let last = prepared.masks(nodes, masks, trace).map_err(|by| denied(by, prepared.by_privilege))?;
+    let root = masks.first().copied().unwrap_or(AccessMask::NONE);
+    if !root.contains(asked) {
+        return Err(denied(last.unwrap_or(Refusal::NotGranted { pass: Pass::Normal }), root));
+    }
+    let granted = if request.desired.wants_maximum() { root } else { asked };
+    if granted.is_empty() {
+        return Err(denied(Refusal::NothingAllowed, root));
+    }
+    Ok((granted | request.previous(), prepared.privileges))
+}
+
+/// A check whose first steps are done.
+enum Opened<'r, 'a> {
+    /// There is nothing left to look at.
+    Granted(AccessMask, PrivilegeMask),
+    /// The DACL decides.
+    Walk(Prepared<'r, 'a>),
+}
+
+/// What the steps before the DACL found.
+#[derive(Clone, Copy)]
+struct Prepared<'r, 'a> {
+    walk: Walk<'r, 'a>,
+    /// What the system lets through.
+    limit: AccessMask,
+    /// What privileges gave.
+    by_privilege: AccessMask,
+    /// Which privileges gave it.
+    privileges: PrivilegeMask,
+}
+
+/// Does everything up to the DACL.
+fn open<'r, 'a, T: Trace>(request: &'r AccessRequest<'a>, trace: &mut T) -> Result<Opened<'r, 'a>, Denial> {
+    let asked = request.asked();
+    let denied = |by| Denial { missing: asked, by };
+    trace.step(|| Step::Mode(request.mode));
+    if request.mode == AccessMode::Kernel {
+        let maximum = if request.desired.wants_maximum() { request.mapping.all } else { AccessMask::NONE };
+        return Ok(Opened::Granted(asked | maximum | request.previous(), PrivilegeMask::NONE));
+    }
+    let descriptor = judge_question(request, trace).map_err(denied)?;
+    let wants_maximum = request.desired.wants_maximum();
+    let previous = request.previous();
+    trace.step(|| Step::Mapped { desired: request.desired, asked, previous, wants_maximum });
+    if asked.is_empty() && !wants_maximum {
+        return match previous.is_empty() {
+            true => Err(denied(Refusal::NothingDesired)),
+            false => Ok(Opened::Granted(previous, PrivilegeMask::NONE)),
+        };
+    }
+    let token = request.subject.effective();
+    let limit = limit::limits(request, descriptor.sacl().entries(), asked, trace).map_err(denied)?;
+    let (by_privilege, privileges) = privilege_rights(token, asked, trace).map_err(denied)?;
+    if by_privilege.contains(asked) && !wants_maximum && token.app_container().is_none() {
+        return Ok(Opened::Granted(asked | previous, privileges));
+    }
+    let walk = Walk { request, token, descriptor, asked, may_stop: !wants_maximum };
+    Ok(Opened::Walk(Prepared { walk, limit, by_privilege, privileges }))
+}
+
+/// Judges the caller's arguments, by the caller's rules, and finds the descriptor.
+fn judge_question<'a, T: Trace>(request: &AccessRequest<'a>, trace: &mut T) -> Result<DescriptorRef<'a>, Refusal> {
+    let level = request.subject.level();
+    let descriptor = match request.api {
+        Api::SeAccessCheck => {
+            let descriptor = request.descriptor.ok_or(Refusal::NoDescriptor)?;
+            let is_enough = request.subject.may_act();
+            trace.step(|| Step::Level { level, is_enough });
+            match level {
+                Some(level) if !is_enough => return Err(Refusal::LevelTooLow(level)),
+                Some(_) | None => descriptor,
+            }
+        }
+        Api::NtAccessCheck => {
+            if request.desired.has_generic() {
+                return Err(Refusal::GenericNotMapped);
+            }
+            let Some(level) = level else { return Err(Refusal::ImpersonationTokenRequired) };
+            let is_enough = level.may_identify();
+            trace.step(|| Step::Level { level: Some(level), is_enough });
+            if !is_enough {
+                return Err(Refusal::LevelTooLow(level));
+            }
+            let descriptor = request.descriptor.ok_or(Refusal::NoDescriptor)?;
+            if descriptor.owner().is_none() || descriptor.group().is_none() {
+                return Err(Refusal::IncompleteDescriptor);
+            }
+            descriptor
+        }
+    };
+    if object_types::is_valid(request.object_types) { Ok(descriptor) } else { Err(Refusal::ObjectTypeList) }
+}
+
+/// Finds what was asked for by name that a privilege gives.
+///
+/// # Source
+/// MS-DTYP 2.5.3.2.
+fn privilege_rights<T: Trace>(
+    token: &TokenState,
+    asked: AccessMask,
+    trace: &mut T,
+) -> Result<(AccessMask, PrivilegeMask), Refusal> {
+    let mut rights = AccessMask::NONE;
+    let mut used = PrivilegeMask::NONE;
+    let mut try_privilege = |privilege: Privilege, right: AccessMask| {
+        let is_held = token.privileges().is_enabled(privilege);
+        trace.step(|| Step::Privilege { privilege, is_held, right });
+        if is_held {
+            rights |= right;
+            used = used.with(privilege);
+        }
+        is_held
+    };
+    if asked.contains(AccessMask::ACCESS_SYSTEM_SECURITY)
+        && !try_privilege(Privilege::Security, AccessMask::ACCESS_SYSTEM_SECURITY)
+    {
+        return Err(Refusal::PrivilegeNotHeld(Privilege::Security));
+    }
+    if asked.contains(AccessMask::WRITE_OWNER) && !try_privilege(Privilege::TakeOwnership, AccessMask::WRITE_OWNER) {
+        try_privilege(Privilege::Relabel, AccessMask::WRITE_OWNER);
+    }
+    Ok((rights, used))
+}
+
+impl Prepared<'_, '_> {
+    /// Finds what each node is granted, over all DACLs that have a say.
+    ///
+    /// # Returns
+    /// Who refused, should the root not have everything that was asked for.
+    ///
+    /// # Errors
+    /// The entry that refused, when reading may stop there.
+    fn masks<T: Trace>(
+        &self,
+        nodes: &mut [Node],
+        masks: &mut [AccessMask],
+        trace: &mut T,
+    ) -> Result<Option<Refusal>, Refusal> {
+        masks.fill(self.limit);
+        let sacl = self.walk.descriptor.sacl().entries();
+        let mut last = self.narrow(self.walk.descriptor.dacl(), nodes, masks, trace)?;
+        for rule in central::rules(self.walk.request, self.walk.token, sacl) {
+            let (index, applies) = (rule.index, rule.applies);
+            if last.is_some() && self.walk.may_stop {
+                break;
+            }
+            trace.step(|| Step::CentralRule { index, applies });
+            if applies {
+                let refused = |_| Refusal::CentralRule { index };
+                let by_rule = self.narrow(rule.dacl, nodes, masks, trace).map_err(refused)?;
+                last = last.or(by_rule.map(refused));
+            }
+        }
+        Ok(last)
+    }
+
+    /// Reads one DACL in every way the token calls for, and cuts `masks` down to what it grants.
+    fn narrow<T: Trace>(
+        &self,
+        dacl: Dacl<'_>,
+        nodes: &mut [Node],
+        masks: &mut [AccessMask],
+        trace: &mut T,
+    ) -> Result<Option<Refusal>, Refusal> {
+        let walk = &self.walk;
+        let asked = walk.asked;
+        let mut last = None;
+        let given = self.by_privilege | walk.owner_rights(dacl, trace);
+        let mut cut = |masks: &mut [AccessMask], index: usize, to: AccessMask, by: Refusal| {
+            if let Some(mask) = masks.get_mut(index) {
+                *mask &= to;
+                if index == 0 && last.is_none() && !to.contains(asked) {
+                    last = Some(by);
+                }
+            }
+        };
+        let types = walk.request.object_types;
+        let mut tree = Tree::new(types, nodes);
+        walk.read(dacl, Pass::Normal, asked.without(given), &mut tree, trace)?;
+        for (index, node) in tree.nodes().iter().enumerate() {
+            cut(masks, index, node.granted | given, Refusal::NotGranted { pass: Pass::Normal });
+        }
+        if walk.token.app_container().is_some() {
+            trace.step(|| Step::Package { granted: tree.root().package });
+            for (index, node) in tree.nodes().iter().enumerate() {
+                cut(masks, index, node.package, Refusal::Package);
+            }
+        }
+        if walk.token.is_restricted() {
+            let exempt = self.exempt_from_restriction();
+            let mut tree = Tree::new(types, nodes);
+            walk.read(dacl, Pass::Restricted, asked.without(given | exempt), &mut tree, trace)?;
+            for (index, node) in tree.nodes().iter().enumerate() {
+                cut(masks, index, node.granted | given | exempt, Refusal::NotGranted { pass: Pass::Restricted });
+            }
+        }
+        Ok(last)
+    }
+
+    /// What a write-restricted token may do without its restricting SIDs: everything that is not writing.
+    fn exempt_from_restriction(&self) -> AccessMask {
+        if !self.walk.token.is_write_restricted() {
+            return AccessMask::NONE;
+        }
+        let mapping = &self.walk.request.mapping;
+        let writing = mapping.write.without(mapping.read | mapping.execute);
+        !(writing | AccessMask::DELETE | AccessMask::WRITE_DAC | AccessMask::WRITE_OWNER)
+    }
+}

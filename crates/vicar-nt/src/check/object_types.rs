@@ -1,0 +1,194 @@
+//! The tree of object types a question is about, and what each of its nodes was granted.
+
+use crate::check::request::ObjectType;
+use crate::guid::Guid;
+use crate::mask::AccessMask;
+
+/// What one node was granted and denied so far. The first entry that mentions a right decides about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) granted: AccessMask,
+    pub(super) denied: AccessMask,
+    /// What the package was granted; nothing is ever denied to it.
+    pub(super) package: AccessMask,
+}
+
+impl Node {
+    pub(super) const NEW: Self =
+        Self { granted: AccessMask::NONE, denied: AccessMask::NONE, package: AccessMask::NONE };
+}
+
+const DEEPEST: u16 = 4;
+
+/// Says whether a list is a tree: one root, levels that grow by one at most, no type twice.
+///
+/// # Source
+/// learn.microsoft.com, `OBJECT_TYPE_LIST` and `AccessCheckByType`.
+pub(super) fn is_valid(types: &[ObjectType]) -> bool {
+    let mut previous: Option<u16> = None;
+    for (index, node) in types.iter().enumerate() {
+        let fits = match previous {
+            None => node.level == 0,
+            Some(level) => (1..=DEEPEST).contains(&node.level) && node.level <= level.saturating_add(1),
+        };
+        let is_repeated = types.iter().take(index).any(|earlier| earlier.guid == node.guid);
+        if !fits || is_repeated {
+            return false;
+        }
+        previous = Some(node.level);
+    }
+    true
+}
+
+/// The nodes while a DACL is read. Without a list there is one node, the object.
+pub(super) struct Tree<'n, 't> {
+    types: &'t [ObjectType],
+    nodes: &'n mut [Node],
+}
+
+impl<'n, 't> Tree<'n, 't> {
+    /// `nodes` has one entry per type, or one in all.
+    pub(super) fn new(types: &'t [ObjectType], nodes: &'n mut [Node]) -> Self {
+        nodes.fill(Node::NEW);
+        Self { types, nodes }
+    }
+
+    pub(super) fn root(&self) -> Node {
+        self.nodes.first().copied().unwrap_or(Node::NEW)
+    }
+
+    pub(super) fn nodes(&self) -> &[Node] {
+        self.nodes
+    }
+
+    pub(super) fn has_types(&self) -> bool {
+        !self.types.is_empty()
+    }
+
+    pub(super) fn find(&self, guid: Guid) -> Option<usize> {
+        self.types.iter().position(|node| node.guid == guid)
+    }
+
+    fn level(&self, at: usize) -> u16 {
+        self.types.get(at).map_or(0, |node| node.level)
+    }
+
+    /// The node and everything below it.
+    fn subtree(&self, at: usize) -> core::ops::Range<usize> {
+        let level = self.level(at);
+        let below = self.types.iter().skip(at).skip(1).take_while(|node| node.level > level).count();
+        at..at.saturating_add(1).saturating_add(below)
+    }
+
+    fn parent(&self, at: usize) -> Option<usize> {
+        let level = self.level(at);
+        self.types.get(..at)?.iter().rposition(|node| node.level < level)
+    }
+
+    /// Grants at a node and below it, and above it what all children have. Returns what is new at the node.
+    pub(super) fn grant(&mut self, at: usize, mask: AccessMask) -> AccessMask {
+        let range = self.subtree(at);
+        let mut moved = AccessMask::NONE;
+        for (index, node) in self.nodes.iter_mut().enumerate().skip(range.start).take(range.len()) {
+            let fresh = mask.without(node.denied | node.granted);
+            node.granted |= fresh;
+            if index == at {
+                moved = fresh;
+            }
+        }
+        self.climb(at, |node| node.granted, |node, common| node.granted |= common.without(node.denied));
+        moved
+    }
+
+    /// Grants to the package at a node and below it, and above it what all children have.
+    pub(super) fn grant_package(&mut self, at: usize, mask: AccessMask) -> AccessMask {
+        let range = self.subtree(at);
+        let mut moved = AccessMask::NONE;
+        for (index, node) in self.nodes.iter_mut().enumerate().skip(range.start).take(range.len()) {
+            let fresh = mask.without(node.package);
+            node.package |= fresh;
+            if index == at {
+                moved = fresh;
+            }
+        }
+        self.climb(at, |node| node.package, |node, common| node.package |= common);
+        moved
+    }
+
+    fn climb(&mut self, at: usize, read: fn(&Node) -> AccessMask, write: fn(&mut Node, AccessMask)) {
+        let mut from = at;
+        while let Some(parent) = self.parent(from) {
+            let child_level = self.level(parent).saturating_add(1);
+            let range = self.subtree(parent);
+            let below = self.types.iter().zip(self.nodes.iter()).skip(range.start).take(range.len());
+            let children = below.filter(|(node, _)| node.level == child_level);
+            let common = children.fold(AccessMask::truncate(u32::MAX), |mask, (_, node)| mask & read(node));
+            if let Some(node) = self.nodes.get_mut(parent) {
+                write(node, common);
+            }
+            from = parent;
+        }
+    }
+
+    /// Denies at a node, below it, and on everything above it that does not have the right yet. Returns what is new at
+    /// the node.
+    pub(super) fn deny(&mut self, at: usize, mask: AccessMask) -> AccessMask {
+        let range = self.subtree(at);
+        let mut moved = AccessMask::NONE;
+        for (index, node) in self.nodes.iter_mut().enumerate().skip(range.start).take(range.len()) {
+            let fresh = mask.without(node.granted | node.denied);
+            node.denied |= fresh;
+            if index == at {
+                moved = fresh;
+            }
+        }
+        let mut from = at;
+        while let Some(parent) = self.parent(from) {
+            if let Some(node) = self.nodes.get_mut(parent) {
+                node.denied |= moved.without(node.granted);
+            }
+            from = parent;
+        }
+        moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(levels: &[u16]) -> alloc::vec::Vec<ObjectType> {
+        let guid = |n: u8| Guid([n; 16]);
+        (0u8..).zip(levels).map(|(n, level)| ObjectType { level: *level, guid: guid(n) }).collect()
+    }
+
+    #[test]
+    fn only_trees_are_lists() {
+        for good in [&[][..], &[0], &[0, 1, 2, 2, 1, 2], &[0, 1, 2, 3, 4]] {
+            assert!(is_valid(&list(good)), "{good:?}");
+        }
+        for bad in [&[1][..], &[0, 2], &[0, 0], &[0, 1, 0], &[0, 1, 2, 3, 4, 5]] {
+            assert!(!is_valid(&list(bad)), "{bad:?}");
+        }
+        let mut twice = list(&[0, 1, 1]);
+        twice[2].guid = twice[1].guid;
+        assert!(!is_valid(&twice));
+    }
+
+    #[test]
+    fn what_all_children_have_the_parent_has() {
+        let types = list(&[0, 1, 2, 2, 1]);
+        let mut nodes = [Node::NEW; 5];
+        let mut tree = Tree::new(&types, &mut nodes);
+        let bit = AccessMask::truncate(1);
+        let _ = tree.grant(2, bit);
+        assert!(tree.nodes()[1].granted.is_empty());
+        let _ = tree.grant(3, bit);
+        assert_eq!(tree.nodes()[1].granted, bit);
+        assert!(tree.root().granted.is_empty());
+        let _ = tree.grant(4, bit);
+        assert_eq!(tree.root().granted, bit);
+        assert!(tree.deny(3, bit).is_empty());
+        assert!(tree.root().denied.is_empty());
+    }
+}

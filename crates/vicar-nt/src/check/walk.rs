@@ -1,0 +1,266 @@
+//! Reading a DACL.
+//!
+//! # Source
+//! MS-DTYP 2.5.3.2.
+
+use crate::acl::{Ace, AceKind, AceParts, AclRef};
+use crate::check::answer::{Pass, Refusal};
+use crate::check::object_types::Tree;
+use crate::check::request::{AccessRequest, OwnerWhenWriteRestricted, TypedDenyWithoutList, UnknownAces};
+use crate::check::step::{AceOutcome, Step, Trace};
+use crate::condition::{Effect, Facts, applies, evaluate};
+use crate::descriptor::{Dacl, DescriptorRef};
+use crate::mask::AccessMask;
+use crate::sid::SidRef;
+use crate::token::TokenState;
+use crate::well_known;
+
+/// What every reading of a DACL in one check has in common.
+#[derive(Clone, Copy)]
+pub(super) struct Walk<'r, 'a> {
+    pub(super) request: &'r AccessRequest<'a>,
+    pub(super) token: &'a TokenState,
+    pub(super) descriptor: DescriptorRef<'a>,
+    /// What is asked for by name, whoever has to grant it.
+    pub(super) asked: AccessMask,
+    /// Whether reading may stop as soon as the root is decided.
+    pub(super) may_stop: bool,
+}
+
+/// What an entry does, whoever it is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Effect(Effect),
+    Compound,
+    None,
+    Unknown,
+}
+
+const fn role(kind: AceKind) -> Role {
+    match kind {
+        AceKind::Allow | AceKind::AllowObject | AceKind::AllowCallback | AceKind::AllowCallbackObject => {
+            Role::Effect(Effect::Allow)
+        }
+        AceKind::Deny | AceKind::DenyObject | AceKind::DenyCallback | AceKind::DenyCallbackObject => {
+            Role::Effect(Effect::Deny)
+        }
+        AceKind::AllowCompound => Role::Compound,
+        AceKind::Audit
+        | AceKind::Alarm
+        | AceKind::AuditObject
+        | AceKind::AlarmObject
+        | AceKind::AuditCallback
+        | AceKind::AlarmCallback
+        | AceKind::AuditCallbackObject
+        | AceKind::AlarmCallbackObject
+        | AceKind::MandatoryLabel
+        | AceKind::ResourceAttribute
+        | AceKind::ScopedPolicy
+        | AceKind::TrustLabel
+        | AceKind::AccessFilter => Role::None,
+        AceKind::Unknown(_) => Role::Unknown,
+    }
+}
+
+const fn is_conditional(kind: AceKind) -> bool {
+    matches!(
+        kind,
+        AceKind::AllowCallback | AceKind::DenyCallback | AceKind::AllowCallbackObject | AceKind::DenyCallbackObject
+    )
+}
+
+/// Whom an entry is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Match {
+    Subject,
+    Package,
+    Nobody,
+}
+
+impl<'r, 'a> Walk<'r, 'a> {
+    /// Returns what the subject has by owning the object, given a DACL.
+    pub(super) fn owner_rights<T: Trace>(&self, dacl: Dacl<'_>, trace: &mut T) -> AccessMask {
+        let is_owner = self.descriptor.owner().is_some_and(|owner| self.owns_as(owner));
+        let has_owner_rights_ace = match dacl {
+            Dacl::Absent | Dacl::Null => false,
+            Dacl::List(list) => list.aces().any(|ace| {
+                let takes_part = !matches!(role(ace.kind()), Role::None | Role::Unknown) && ace.is_effective();
+                takes_part && ace.parts().is_some_and(|parts| parts.sid == well_known::OWNER_RIGHTS)
+            }),
+        };
+        let moved = match is_owner && !has_owner_rights_ace {
+            true => AccessMask::READ_CONTROL | AccessMask::WRITE_DAC,
+            false => AccessMask::NONE,
+        };
+        trace.step(|| Step::Owner { is_owner, has_owner_rights_ace, moved });
+        moved
+    }
+
+    fn owns_as(&self, owner: SidRef<'_>) -> bool {
+        let is_exempt = self.token.is_write_restricted()
+            && self.request.options.owner_when_write_restricted == OwnerWhenWriteRestricted::Implied;
+        let restricted = self.token.is_restricted() && !is_exempt;
+        self.token.counts_for_allow(owner) && (!restricted || self.token.is_restricting(owner))
+    }
+
+    /// Reads a DACL once and leaves in `tree` what each node was granted.
+    ///
+    /// # Inputs
+    /// - `wanted`: what this reading has to grant to the subject; reading may stop when the root has it.
+    ///
+    /// # Errors
+    /// The entry that refuses, when reading may stop there.
+    pub(super) fn read<T: Trace>(
+        &self,
+        dacl: Dacl<'_>,
+        pass: Pass,
+        wanted: AccessMask,
+        tree: &mut Tree<'_, '_>,
+        trace: &mut T,
+    ) -> Result<(), Refusal> {
+        let list = match dacl {
+            Dacl::List(list) => list,
+            Dacl::Absent | Dacl::Null => {
+                let granted = self.request.mapping.all | self.asked;
+                let _ = tree.grant(0, granted);
+                trace.step(|| Step::NoDacl { pass, granted });
+                return Ok(());
+            }
+        };
+        self.read_list(list, pass, wanted, tree, trace)?;
+        trace.step(|| Step::PassEnd { pass, granted: tree.root().granted });
+        Ok(())
+    }
+
+    fn read_list<T: Trace>(
+        &self,
+        list: AclRef<'_>,
+        pass: Pass,
+        wanted: AccessMask,
+        tree: &mut Tree<'_, '_>,
+        trace: &mut T,
+    ) -> Result<(), Refusal> {
+        let has_package = pass == Pass::Normal && self.token.app_container().is_some();
+        for (index, ace) in (0u16..).zip(list.aces()) {
+            if role(ace.kind()) == Role::Unknown
+                && ace.is_effective()
+                && self.request.options.unknown_aces == UnknownAces::Refuse
+            {
+                return Err(Refusal::UnknownAce { index });
+            }
+            let mask = self.mask_of(&ace);
+            let outcome = self.apply(&ace, mask, pass, tree);
+            let sid = ace.parts().map(|parts| parts.sid);
+            trace.step(|| Step::Ace { pass, index, kind: ace.kind(), sid: sid.map(SidRef::to_sid), mask, outcome });
+            if !self.may_stop {
+                continue;
+            }
+            let root = tree.root();
+            if root.denied.intersects(wanted) {
+                return Err(Refusal::DenyAce { pass, index });
+            }
+            if root.granted.contains(wanted) && (!has_package || root.package.contains(self.asked)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rights of an entry, mapped. Only a privilege grants ACCESS_SYSTEM_SECURITY, and MAXIMUM_ALLOWED is no right.
+    fn mask_of(&self, ace: &Ace<'_>) -> AccessMask {
+        let never = AccessMask::ACCESS_SYSTEM_SECURITY | AccessMask::MAXIMUM_ALLOWED;
+        ace.parts().map_or(AccessMask::NONE, |parts| self.request.mapping.map(parts.mask).without(never))
+    }
+
+    fn apply(&self, ace: &Ace<'_>, mask: AccessMask, pass: Pass, tree: &mut Tree<'_, '_>) -> AceOutcome {
+        if !ace.is_effective() {
+            return AceOutcome::InheritOnly;
+        }
+        let Some(parts) = ace.parts() else { return AceOutcome::NotForDacl };
+        let effect = match role(ace.kind()) {
+            Role::Effect(effect) => effect,
+            Role::Compound if self.compound_matches(parts, pass) => {
+                return AceOutcome::Granted { moved: tree.grant(0, mask) };
+            }
+            Role::Compound => return AceOutcome::NoMatch,
+            Role::None | Role::Unknown => return AceOutcome::NotForDacl,
+        };
+        let matched = self.match_sid(parts.sid, effect, pass);
+        if matched == Match::Nobody {
+            return AceOutcome::NoMatch;
+        }
+        let Some(at) = self.node_of(parts, effect, tree) else { return AceOutcome::TypeNotListed };
+        if is_conditional(ace.kind()) {
+            let facts = Facts { token: self.token, resource: self.descriptor.sacl().entries(), effect };
+            let truth = evaluate(parts.data, &facts);
+            if !applies(effect, truth) {
+                return AceOutcome::Condition(truth);
+            }
+        }
+        match (effect, matched) {
+            (Effect::Allow, Match::Subject) => AceOutcome::Granted { moved: tree.grant(at, mask) },
+            (Effect::Allow, Match::Package) => AceOutcome::GrantedToPackage { moved: tree.grant_package(at, mask) },
+            (Effect::Deny, Match::Subject) => AceOutcome::Denied { denied: tree.deny(at, mask) },
+            (Effect::Deny, Match::Package) | (_, Match::Nobody) => AceOutcome::NoMatch,
+        }
+    }
+
+    /// Which node an entry is about; `None` when it is about a type nobody asked about.
+    fn node_of(&self, parts: &AceParts<'_>, effect: Effect, tree: &Tree<'_, '_>) -> Option<usize> {
+        let Some(guid) = parts.object_type else { return Some(0) };
+        if tree.has_types() {
+            return tree.find(guid);
+        }
+        match (effect, self.request.options.typed_deny_without_list) {
+            (Effect::Deny, TypedDenyWithoutList::Denies) => Some(0),
+            (Effect::Deny, TypedDenyWithoutList::Ignored) | (Effect::Allow, _) => None,
+        }
+    }
+
+    fn match_sid(&self, sid: SidRef<'_>, effect: Effect, pass: Pass) -> Match {
+        let Some(sid) = self.substitute(sid) else { return Match::Nobody };
+        let is_subject = match (pass, effect) {
+            (Pass::Restricted, _) => self.token.is_restricting(sid),
+            (Pass::Normal, Effect::Allow) => self.token.counts_for_allow(sid),
+            (Pass::Normal, Effect::Deny) => self.token.counts_for_deny(sid),
+        };
+        if is_subject {
+            Match::Subject
+        } else if pass == Pass::Normal && effect == Effect::Allow && self.is_package(sid) {
+            Match::Package
+        } else {
+            Match::Nobody
+        }
+    }
+
+    /// Puts the owner in the place of OWNER RIGHTS and the object in the place of PRINCIPAL SELF.
+    fn substitute<'s>(&self, sid: SidRef<'s>) -> Option<SidRef<'s>>
+    where
+        'a: 's,
+    {
+        if sid == well_known::OWNER_RIGHTS {
+            self.descriptor.owner()
+        } else if sid == well_known::PRINCIPAL_SELF {
+            Some(self.request.self_sid.unwrap_or(sid))
+        } else {
+            Some(sid)
+        }
+    }
+
+    fn is_package(&self, sid: SidRef<'_>) -> bool {
+        let Some(package) = self.token.app_container() else { return false };
+        sid == *package.package()
+            || sid == well_known::ALL_RESTRICTED_APPLICATION_PACKAGES
+            || (sid == well_known::ALL_APPLICATION_PACKAGES && !package.is_lpac())
+            || package.capabilities().find(sid).any(|capability| capability.attributes.counts_for_allow())
+    }
+
+    /// A compound entry is about a client and the server that acts for it, together.
+    fn compound_matches(&self, parts: &AceParts<'_>, pass: Pass) -> bool {
+        const IMPERSONATION: u16 = 1;
+        let Some(compound) = parts.compound.filter(|compound| compound.kind == IMPERSONATION) else { return false };
+        self.request.subject.client.is_some()
+            && self.request.subject.primary.counts_for_allow(compound.server)
+            && self.match_sid(parts.sid, Effect::Allow, pass) == Match::Subject
+    }
+}

@@ -1,0 +1,157 @@
+//! Comparing an attribute with values.
+//!
+//! # Source
+//! MS-DTYP 2.4.4.17.6.
+
+use core::cmp::Ordering;
+
+use crate::claim::{ClaimRef, Value, Values};
+use crate::condition::Truth;
+use crate::condition::token::{Literal, Literals, Relation};
+
+/// The right side of a comparison.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Right<'a> {
+    Literal(Literal<'a>),
+    Claim(ClaimRef<'a>),
+}
+
+#[derive(Clone)]
+enum RightValues<'a> {
+    One(Option<Value<'a>>),
+    List(Literals<'a>),
+    Claim(Values<'a>),
+}
+
+impl<'a> Iterator for RightValues<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Value<'a>> {
+        match self {
+            Self::One(value) => value.take(),
+            Self::List(list) => list.find_map(|literal| literal.value()),
+            Self::Claim(values) => values.next(),
+        }
+    }
+}
+
+impl<'a> Right<'a> {
+    fn values(self) -> RightValues<'a> {
+        match self {
+            Self::Literal(Literal::Composite(list)) => RightValues::List(list.literals()),
+            Self::Literal(literal) => RightValues::One(literal.value()),
+            Self::Claim(claim) => RightValues::Claim(claim.values()),
+        }
+    }
+
+    fn is_case_sensitive(self) -> bool {
+        match self {
+            Self::Literal(_) => false,
+            Self::Claim(claim) => claim.is_case_sensitive(),
+        }
+    }
+
+    /// Returns the value of a side that is not a list.
+    fn single(self) -> Option<Value<'a>> {
+        match self {
+            Self::Literal(literal) => literal.value(),
+            Self::Claim(claim) => single(claim),
+        }
+    }
+}
+
+fn single(claim: ClaimRef<'_>) -> Option<Value<'_>> {
+    if claim.count() == 1 { claim.values().next() } else { None }
+}
+
+/// Compares an attribute that is there with the right side. Types that do not fit together are unknown.
+pub(super) fn compare(relation: Relation, left: ClaimRef<'_>, right: Right<'_>) -> Truth {
+    let is_case_sensitive = left.is_case_sensitive() || right.is_case_sensitive();
+    let ordered = |accept: fn(Ordering) -> bool| {
+        order(left, right, is_case_sensitive).map_or(Truth::Unknown, |o| accept(o).into())
+    };
+    let sets = Sets { left, right, is_case_sensitive };
+    match relation {
+        Relation::Less => ordered(Ordering::is_lt),
+        Relation::LessOrEqual => ordered(Ordering::is_le),
+        Relation::Greater => ordered(Ordering::is_gt),
+        Relation::GreaterOrEqual => ordered(Ordering::is_ge),
+        Relation::Equal => sets.are_equal(),
+        Relation::NotEqual => sets.are_equal().negated(),
+        Relation::Contains => sets.left_has_all(),
+        Relation::NotContains => sets.left_has_all().negated(),
+        Relation::AnyOf => sets.intersect(),
+        Relation::NotAnyOf => sets.intersect().negated(),
+    }
+}
+
+/// Orders two single values of a type that has an order.
+fn order(left: ClaimRef<'_>, right: Right<'_>, is_case_sensitive: bool) -> Option<Ordering> {
+    let (left, right) = (single(left)?, right.single()?);
+    match left {
+        Value::Integer(_) | Value::Text(_) | Value::Octets(_) => left.order(&right, is_case_sensitive),
+        Value::Boolean(_) | Value::Sid(_) => None,
+    }
+}
+
+struct Sets<'a> {
+    left: ClaimRef<'a>,
+    right: Right<'a>,
+    is_case_sensitive: bool,
+}
+
+impl Sets<'_> {
+    /// Whether two values are equal; `None` when their types do not fit together.
+    fn equal(&self, a: &Value<'_>, b: &Value<'_>) -> Option<bool> {
+        match (a, b) {
+            (Value::Boolean(truth), Value::Integer(number)) | (Value::Integer(number), Value::Boolean(truth)) => {
+                matches!(number, 0 | 1).then_some((*number == 1) == *truth)
+            }
+            _ => a.order(b, self.is_case_sensitive).map(Ordering::is_eq),
+        }
+    }
+
+    /// Whether some value of `values` equals `wanted`.
+    fn has<'v>(&self, mut values: impl Iterator<Item = Value<'v>>, wanted: &Value<'_>) -> Option<bool> {
+        // Types do not fit: unknown, whatever stands before.
+        values.try_fold(false, |found, value| self.equal(&value, wanted).map(|equal| found || equal))
+    }
+
+    fn left_has_all(&self) -> Truth {
+        let mut all = None;
+        for wanted in self.right.values() {
+            match self.has(self.left.values(), &wanted) {
+                Some(found) => all = Some(all.unwrap_or(true) && found),
+                None => return Truth::Unknown,
+            }
+        }
+        // An empty list says nothing.
+        all.map_or(Truth::Unknown, Truth::from)
+    }
+
+    fn right_has_all(&self) -> Truth {
+        let mut all = true;
+        for wanted in self.left.values() {
+            match self.has(self.right.values(), &wanted) {
+                Some(found) => all = all && found,
+                None => return Truth::Unknown,
+            }
+        }
+        all.into()
+    }
+
+    fn are_equal(&self) -> Truth {
+        self.left_has_all().and(self.right_has_all())
+    }
+
+    fn intersect(&self) -> Truth {
+        let mut any = None;
+        for wanted in self.right.values() {
+            match self.has(self.left.values(), &wanted) {
+                Some(found) => any = Some(any.unwrap_or(false) || found),
+                None => return Truth::Unknown,
+            }
+        }
+        any.map_or(Truth::Unknown, Truth::from)
+    }
+}

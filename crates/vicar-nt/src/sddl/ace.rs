@@ -1,0 +1,263 @@
+//! Entries in text: `(type;flags;rights;object;inherited object;sid[;data])`.
+//!
+//! # Source
+//! MS-DTYP 2.5.1.1; the leniencies were observed.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
+
+use crate::acl::{Ace, AceFlags, AceKind, AclBuilder};
+use crate::guid::Guid;
+use crate::mask::RequestedMask;
+use crate::sddl::cursor::Cursor;
+use crate::sddl::error::{PrintError, Problem, SddlError, Unprintable};
+use crate::sddl::{List, attribute, condition, condition_text, rights, sid};
+use crate::sid::Sid;
+use crate::well_known;
+
+static TYPES: &[(&str, AceKind)] = &[
+    ("A", AceKind::Allow),
+    ("D", AceKind::Deny),
+    ("AU", AceKind::Audit),
+    ("AL", AceKind::Alarm),
+    ("OA", AceKind::AllowObject),
+    ("OD", AceKind::DenyObject),
+    ("OU", AceKind::AuditObject),
+    ("OL", AceKind::AlarmObject),
+    ("XA", AceKind::AllowCallback),
+    ("XD", AceKind::DenyCallback),
+    ("ZA", AceKind::AllowCallbackObject),
+    ("XU", AceKind::AuditCallback),
+    ("ML", AceKind::MandatoryLabel),
+    ("RA", AceKind::ResourceAttribute),
+    ("SP", AceKind::ScopedPolicy),
+    ("TL", AceKind::TrustLabel),
+    ("FL", AceKind::AccessFilter),
+];
+
+static FLAGS: &[(&str, AceFlags)] = &[
+    ("OI", AceFlags::OBJECT_INHERIT),
+    ("CI", AceFlags::CONTAINER_INHERIT),
+    ("NP", AceFlags::NO_PROPAGATE_INHERIT),
+    ("IO", AceFlags::INHERIT_ONLY),
+    ("ID", AceFlags::INHERITED),
+    ("SA", AceFlags::SUCCESSFUL_ACCESS),
+    ("FA", AceFlags::FAILED_ACCESS),
+    ("CR", AceFlags::CRITICAL),
+    ("TP", AceFlags::SUCCESSFUL_ACCESS),
+];
+
+/// What may follow the SID.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Data {
+    None,
+    Condition,
+    Claim,
+}
+
+const fn data_of(kind: AceKind) -> Data {
+    match kind {
+        AceKind::AllowCallback
+        | AceKind::DenyCallback
+        | AceKind::AllowCallbackObject
+        | AceKind::DenyCallbackObject
+        | AceKind::AuditCallback
+        | AceKind::AlarmCallback
+        | AceKind::AuditCallbackObject
+        | AceKind::AlarmCallbackObject
+        | AceKind::AccessFilter => Data::Condition,
+        AceKind::ResourceAttribute => Data::Claim,
+        AceKind::Allow
+        | AceKind::Deny
+        | AceKind::Audit
+        | AceKind::Alarm
+        | AceKind::AllowCompound
+        | AceKind::AllowObject
+        | AceKind::DenyObject
+        | AceKind::AuditObject
+        | AceKind::AlarmObject
+        | AceKind::MandatoryLabel
+        | AceKind::ScopedPolicy
+        | AceKind::TrustLabel
+        | AceKind::Unknown(_) => Data::None,
+    }
+}
+
+/// The plain type of an object type: what it becomes when it names no object type.
+fn plain(kind: AceKind) -> Option<AceKind> {
+    match kind {
+        AceKind::AllowObject => Some(AceKind::Allow),
+        AceKind::DenyObject => Some(AceKind::Deny),
+        AceKind::AuditObject => Some(AceKind::Audit),
+        AceKind::AlarmObject => Some(AceKind::Alarm),
+        AceKind::Allow
+        | AceKind::Deny
+        | AceKind::Audit
+        | AceKind::Alarm
+        | AceKind::AllowCompound
+        | AceKind::AllowCallback
+        | AceKind::DenyCallback
+        | AceKind::AllowCallbackObject
+        | AceKind::DenyCallbackObject
+        | AceKind::AuditCallback
+        | AceKind::AlarmCallback
+        | AceKind::AuditCallbackObject
+        | AceKind::AlarmCallbackObject
+        | AceKind::MandatoryLabel
+        | AceKind::ResourceAttribute
+        | AceKind::ScopedPolicy
+        | AceKind::TrustLabel
+        | AceKind::AccessFilter
+        | AceKind::Unknown(_) => None,
+    }
+}
+
+const fn belongs_in_dacl(kind: AceKind) -> bool {
+    matches!(
+        kind,
+        AceKind::Allow
+            | AceKind::Deny
+            | AceKind::AllowObject
+            | AceKind::DenyObject
+            | AceKind::AllowCallback
+            | AceKind::DenyCallback
+            | AceKind::AllowCallbackObject
+            | AceKind::DenyCallbackObject
+    )
+}
+
+/// Reads one entry and adds it.
+pub(super) fn parse(
+    cursor: &mut Cursor<'_>,
+    domain: Option<&Sid>,
+    list: List,
+    acl: AclBuilder,
+) -> Result<AclBuilder, SddlError> {
+    cursor.expect("(", Problem::Parenthesis)?;
+    let (type_at, field) = take_field(cursor)?;
+    let kind = TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(field)).map(|(_, kind)| *kind);
+    let kind = kind.ok_or(SddlError::new(type_at, Problem::AceType))?;
+    if list == List::Dacl && !belongs_in_dacl(kind) {
+        return Err(SddlError::new(type_at, Problem::AceTypeInList));
+    }
+    let (at, field) = take_field(cursor)?;
+    let flags = parse_flags(field, at)?;
+    let (at, field) = take_field(cursor)?;
+    let names = if kind == AceKind::MandatoryLabel { rights::Names::Label } else { rights::Names::General };
+    let mask = RequestedMask(rights::parse(field, at, names)?);
+    let object_type = take_guid(cursor)?;
+    let inherited_type = take_guid(cursor)?;
+    cursor.skip_white();
+    let sid_at = cursor.at();
+    let trustee = sid::parse(cursor, domain)?;
+    let data = parse_data(cursor, kind, domain)?;
+    if !cursor.eat(")") {
+        return Err(cursor.error(if cursor.peek() == Some(';') { Problem::Fields } else { Problem::Parenthesis }));
+    }
+    if kind == AceKind::ResourceAttribute && trustee != well_known::EVERYONE {
+        return Err(SddlError::new(sid_at, Problem::ResourceAttributeTrustee));
+    }
+    let trustee = trustee.as_ref();
+    Ok(match plain(kind) {
+        Some(plain) if object_type.is_none() && inherited_type.is_none() => {
+            acl.entry(plain, flags, mask, None, trustee, &data).object_slack(4)
+        }
+        _ if kind.has_object_types() => {
+            acl.entry(kind, flags, mask, Some((object_type, inherited_type)), trustee, &data)
+        }
+        _ => acl.entry(kind, flags, mask, None, trustee, &data),
+    })
+}
+
+/// Takes the field up to the next semicolon, without the white space before it.
+fn take_field<'t>(cursor: &mut Cursor<'t>) -> Result<(usize, &'t str), SddlError> {
+    cursor.skip_white();
+    let at = cursor.at();
+    let field = cursor.take_while(|c| !matches!(c, ';' | '(' | ')'));
+    if cursor.eat(";") { Ok((at, field)) } else { Err(cursor.error(Problem::Fields)) }
+}
+
+fn take_guid(cursor: &mut Cursor<'_>) -> Result<Option<Guid>, SddlError> {
+    let (at, field) = take_field(cursor)?;
+    if field.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |error: crate::ParseError| SddlError::new(at.saturating_add(error.at_byte()), Problem::Guid);
+    field.parse().map(Some).map_err(wrong)
+}
+
+fn parse_flags(field: &str, at: usize) -> Result<AceFlags, SddlError> {
+    let mut cursor = Cursor::new(field);
+    let mut flags = AceFlags::empty();
+    while !cursor.is_done() {
+        let offset = at.saturating_add(cursor.at());
+        let flag = FLAGS.iter().find(|(name, _)| cursor.eat_ignore_case(name));
+        flags |= flag.ok_or(SddlError::new(offset, Problem::AceFlags))?.1;
+    }
+    Ok(flags)
+}
+
+fn parse_data(cursor: &mut Cursor<'_>, kind: AceKind, domain: Option<&Sid>) -> Result<Vec<u8>, SddlError> {
+    let wanted = data_of(kind);
+    if wanted == Data::None {
+        return Ok(Vec::new());
+    }
+    if !cursor.eat(";") {
+        return Err(cursor.error(Problem::Fields));
+    }
+    let data = match wanted {
+        Data::Claim => attribute::parse(cursor, domain)?,
+        Data::Condition | Data::None => condition_text::parse(cursor, domain)?,
+    };
+    cursor.skip_white();
+    Ok(data)
+}
+
+/// Writes one entry.
+pub(super) fn print(out: &mut String, index: u16, ace: &Ace<'_>, domain: Option<&Sid>) -> Result<(), PrintError> {
+    let failed = |reason| PrintError { index, reason };
+    let no_type = failed(Unprintable::AceType(ace.kind().number()));
+    let (name, _) = TYPES.iter().find(|(_, kind)| *kind == ace.kind()).ok_or(no_type)?;
+    let parts = ace.parts().ok_or(no_type)?;
+    out.push('(');
+    out.push_str(name);
+    out.push(';');
+    let is_filter = ace.kind() == AceKind::AccessFilter;
+    for (name, _) in FLAGS.iter().filter(|(_, flag)| ace.flags().contains(*flag)) {
+        // One bit has two names.
+        let is_other_name = if is_filter { *name == "SA" } else { *name == "TP" };
+        if !is_other_name {
+            out.push_str(name);
+        }
+    }
+    out.push(';');
+    let names = match ace.kind() == AceKind::MandatoryLabel {
+        true => rights::Names::Label,
+        false => rights::Names::General,
+    };
+    rights::print(out, parts.mask.0, names);
+    for guid in [parts.object_type, parts.inherited_object_type] {
+        out.push(';');
+        if let Some(guid) = guid {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "{guid}");
+        }
+    }
+    out.push(';');
+    sid::print(out, parts.sid, domain);
+    match data_of(ace.kind()) {
+        Data::None => {}
+        Data::Condition => {
+            out.push(';');
+            let text = condition::print(parts.data, domain).ok_or(failed(Unprintable::Condition))?;
+            out.push_str(&text);
+        }
+        Data::Claim => {
+            out.push(';');
+            attribute::print(out, parts.data, domain).ok_or(failed(Unprintable::ResourceAttribute))?;
+        }
+    }
+    out.push(')');
+    Ok(())
+}
