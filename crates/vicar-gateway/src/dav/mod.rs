@@ -8,4 +8,5 @@ pub mod body;
 pub mod condition;
 pub mod href;
 pub mod property;
+pub mod stamp;
 pub mod xml;

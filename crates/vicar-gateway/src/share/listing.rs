@@ -1,0 +1,123 @@
+//! Directories as streams: the names at once, what is known about them batch by batch.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use vicar_os::AsClient;
+use vicar_os::fs::{BeneathPath, Directory, Entry, FsError, Kind, Links, Node, Root, Stat};
+
+use super::Caller;
+use super::failure::Failure;
+use super::job::{Jobs, Seen};
+use super::pull::Source;
+use crate::body::BodyError;
+
+/// Entries whose state is read in one job.
+const BATCH: usize = 256;
+
+/// The entries of one directory, sorted, each taken once.
+pub(super) struct Listing {
+    pub(super) path: BeneathPath,
+    pub(super) directory: Directory,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// One entry as the client sees it, links followed.
+pub(super) struct Member {
+    pub(super) stat: Stat,
+    pub(super) node: Option<Node>,
+}
+
+/// Whether the inode itself is needed, or only what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Stat,
+    Node,
+}
+
+impl Listing {
+    /// Reads the names: directories first, then by name without regard to case.
+    pub(super) fn read(
+        as_client: &AsClient<'_>,
+        path: BeneathPath,
+        directory: Directory,
+        limit: usize,
+    ) -> Result<Self, FsError> {
+        let mut entries = directory.list(as_client, limit)?;
+        entries.retain(|entry| matches!(entry.kind, Kind::Regular | Kind::Directory | Kind::Symlink | Kind::Unknown));
+        entries.sort_by_cached_key(|entry| {
+            let name = entry.name.as_bytes();
+            (entry.kind != Kind::Directory, name.to_ascii_lowercase(), name.to_vec())
+        });
+        Ok(Self { path, directory, entries })
+    }
+
+    /// Looks at one entry; `None` when it is gone, leads out of the share or is not served.
+    pub(super) fn member(&self, as_client: &AsClient<'_>, root: &Root, entry: &Entry, need: Need) -> Option<Member> {
+        if need == Need::Stat && entry.kind != Kind::Symlink {
+            let stat = self.directory.stat(as_client, &entry.name).ok()?;
+            if stat.kind.is_served() {
+                return Some(Member { stat, node: None });
+            }
+            if stat.kind != Kind::Symlink {
+                return None;
+            }
+        }
+        let path = self.path.join(&entry.name).ok()?;
+        let node = root.look(as_client, &path, Links::Follow).ok()?;
+        let stat = *node.stat();
+        stat.kind.is_served().then_some(Member { stat, node: Some(node) })
+    }
+
+    /// Writes the entries from `at`, at most a batch; returns where the next batch begins.
+    pub(super) fn write_batch(
+        &self,
+        as_client: &AsClient<'_>,
+        root: &Root,
+        write: &Write,
+        at: usize,
+        out: &mut String,
+    ) -> usize {
+        let end = at.saturating_add(BATCH).min(self.entries.len());
+        for entry in self.entries.get(at..end).unwrap_or_default() {
+            write(as_client, root, self, entry, out);
+        }
+        end
+    }
+}
+
+/// Writes one entry.
+pub(super) type Write = dyn Fn(&AsClient<'_>, &Root, &Listing, &Entry, &mut String) + Send + Sync;
+
+/// Makes the rest of a listing's document.
+pub(super) struct Rest {
+    pub(super) jobs: Jobs,
+    pub(super) caller: Caller,
+    pub(super) seen: Seen,
+    pub(super) listing: Arc<Listing>,
+    pub(super) write: Arc<Write>,
+    pub(super) at: usize,
+    /// What ends the document.
+    pub(super) close: &'static str,
+}
+
+impl Source for Rest {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, BodyError> {
+        if self.at >= self.listing.entries.len() {
+            let close = core::mem::take(&mut self.close);
+            return Ok((!close.is_empty()).then(|| (Bytes::from_static(close.as_bytes()), self)));
+        }
+        let (listing, write, at) = (Arc::clone(&self.listing), Arc::clone(&self.write), self.at);
+        let (bytes, at) = self
+            .jobs
+            .run(&self.caller.client, &self.seen, move |as_client, root| {
+                let mut out = String::new();
+                let end = listing.write_batch(as_client, root, &*write, at, &mut out);
+                Ok((Bytes::from(out), end))
+            })
+            .await
+            .map_err(|_: Failure| BodyError::Host { operation: "list", errno: 0 })?;
+        self.at = at;
+        Ok(Some((bytes, self)))
+    }
+}
