@@ -198,7 +198,7 @@ fn every_group_has_a_name() -> Result<bool, SourceError> {
 }
 
 /// Whether an id map is the one of the first namespace: everything, to itself.
-fn is_whole_map(map: &str) -> bool {
+pub(crate) fn is_whole_map(map: &str) -> bool {
     map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
