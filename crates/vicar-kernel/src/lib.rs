@@ -47,10 +47,12 @@
 //! is somebody else's work.
 #![forbid(unsafe_code)]
 
+pub mod anonymous;
 pub mod client;
 pub mod gate;
 pub mod impersonate;
 pub mod logon;
+pub mod pipe;
 pub mod policy;
 pub mod pool;
 pub mod process;
@@ -60,11 +62,14 @@ pub mod system;
 mod tally;
 pub mod thread;
 pub mod token;
+pub mod work;
 
+pub use anonymous::AnonymousLogon;
 pub use client::{ClientContext, Refreshed, TokenControl};
 pub use gate::{GateInput, GateStep, Verdict};
 pub use impersonate::{Impersonation, OnOpen, Outcome, Pending, Terms};
 pub use logon::{LogonKind, LogonSession};
+pub use pipe::{Pipe, PipeClient};
 pub use policy::{Policy, Profile};
 pub use pool::Pool;
 pub use process::{Process, ProcessRef};
@@ -73,3 +78,4 @@ pub use subject::SubjectContext;
 pub use system::System;
 pub use thread::{Effective, Thread, ThreadRef};
 pub use token::{Duplicate, Snapshot, Token, TokenKind, TokenRef, TokenSpec};
+pub use work::{WorkItem, WorkQueue};

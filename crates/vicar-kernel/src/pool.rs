@@ -18,19 +18,21 @@ pub enum Purpose {
     ThreadRecord,
     /// A logon session.
     LogonSession,
+    /// A client context kept by a transport.
+    ClientContext,
 }
 
 impl Purpose {
     const fn exhausted(self) -> NtStatus {
         match self {
-            Self::Token | Self::LogonSession => NtStatus::INSUFFICIENT_RESOURCES,
+            Self::Token | Self::LogonSession | Self::ClientContext => NtStatus::INSUFFICIENT_RESOURCES,
             Self::ThreadRecord => NtStatus::NO_MEMORY,
         }
     }
 
     const fn over_limit(self) -> NtStatus {
         match self {
-            Self::Token | Self::LogonSession => NtStatus::QUOTA_EXCEEDED,
+            Self::Token | Self::LogonSession | Self::ClientContext => NtStatus::QUOTA_EXCEEDED,
             Self::ThreadRecord => NtStatus::NO_MEMORY,
         }
     }

@@ -4,12 +4,16 @@
 //! process. It holds references until dropped, so later changes of the thread mean nothing to it. The accessors that
 //! authorise test the level; the one that does not says so in its name.
 
-use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
+use std::sync::Arc;
+
+use vicar_nt::check::{AccessMode, Subject};
+use vicar_nt::privilege::{self, LuidAndAttributes, Need, PrivilegeAttributes};
+use vicar_nt::{ImpersonationLevel, Luid, NtStatus, Privilege};
 
 use crate::process::ProcessRef;
 use crate::qos::Reach;
 use crate::thread::ThreadRef;
-use crate::token::TokenRef;
+use crate::token::{Snapshot, TokenRef};
 
 /// The client part of a subject context.
 #[derive(Debug)]
@@ -168,5 +172,97 @@ impl SubjectContext {
     #[doc(alias = "SeTokenIsAdmin")]
     pub fn is_admin(&self) -> Result<bool, NtStatus> {
         Ok(self.for_authorisation()?.state().is_admin())
+    }
+
+    /// Reads both states once, so that several questions are answered about one moment.
+    ///
+    /// Nothing is kept from changing meanwhile: the states are immutable and the changes make new ones.
+    ///
+    /// # NT
+    /// `SeLockSubjectContext`; dropping the result is `SeUnlockSubjectContext`.
+    ///
+    /// # Source
+    /// SeLockSubjectContext (ntifs.h page); spec/nt-impersonation 2.13.
+    #[doc(alias = "SeLockSubjectContext")]
+    #[doc(alias = "SeUnlockSubjectContext")]
+    pub fn lock(&self) -> LockedSubject {
+        let primary = self.primary.state();
+        let client = self.client.as_ref().map(|client| {
+            let is_same = client.token.is_same(&self.primary);
+            (if is_same { Arc::clone(&primary) } else { client.token.state() }, client.level)
+        });
+        LockedSubject { client, primary }
+    }
+
+    /// Says whether privileges are in force, and marks those that are.
+    ///
+    /// # Inputs
+    /// - `wanted`: the privileges; those in force are marked as used for access.
+    /// - `need`: all of them, or any one.
+    /// - `mode`: the kernel holds everything.
+    ///
+    /// # Identity
+    /// The client decides when there is one, and holds nothing below level Impersonation.
+    ///
+    /// # NT
+    /// `SePrivilegeCheck`.
+    ///
+    /// # Source
+    /// SePrivilegeCheck (ntifs.h page); spec/nt-impersonation 2.17.
+    #[doc(alias = "SePrivilegeCheck")]
+    #[must_use]
+    pub fn privilege_check(&self, wanted: &mut [LuidAndAttributes], need: Need, mode: AccessMode) -> bool {
+        privilege::check(&self.lock().subject(), wanted, need, mode)
+    }
+
+    /// Says whether one privilege is in force.
+    ///
+    /// # Identity
+    /// As for [`SubjectContext::privilege_check`].
+    ///
+    /// # NT
+    /// `SeSinglePrivilegeCheck`, for a subject that was captured already.
+    #[doc(alias = "SeSinglePrivilegeCheck")]
+    #[must_use]
+    pub fn holds(&self, privilege: Privilege, mode: AccessMode) -> bool {
+        let mut wanted = [LuidAndAttributes::new(privilege, PrivilegeAttributes::empty())];
+        self.privilege_check(&mut wanted, Need::All, mode)
+    }
+
+    /// Says whether the process holds one privilege, whomever its thread wears.
+    ///
+    /// For what belongs to the process alone: acting as part of the system, writing audits, starting processes.
+    ///
+    /// # Source
+    /// SeTcbPrivilege and SeAuditPrivilege are tested on the primary token; spec/nt-impersonation 2.18.
+    #[must_use]
+    pub fn process_holds(&self, privilege: Privilege) -> bool {
+        self.primary.state().privileges().is_enabled(privilege)
+    }
+}
+
+/// Both states of a subject context, of one moment.
+#[derive(Clone, Debug)]
+pub struct LockedSubject {
+    client: Option<(Arc<Snapshot>, ImpersonationLevel)>,
+    primary: Arc<Snapshot>,
+}
+
+impl LockedSubject {
+    /// Reads a token that was handed over as the subject, as the routines that take a token handle do.
+    ///
+    /// An impersonation token is a client at its own level; a primary token speaks for itself.
+    pub fn of_token(token: &TokenRef) -> Self {
+        let state = token.state();
+        Self { client: token.level().map(|level| (Arc::clone(&state), level)), primary: state }
+    }
+
+    /// Returns the subject as the access check takes it.
+    #[must_use]
+    pub fn subject(&self) -> Subject<'_> {
+        match &self.client {
+            Some((client, level)) => Subject::client(client, *level, &self.primary),
+            None => Subject::itself(&self.primary),
+        }
     }
 }

@@ -28,6 +28,9 @@ fn rebuild(state: &TokenState, trust: Option<&Sid>) -> Option<TokenState> {
     if let Some(group) = state.primary_group() {
         builder = builder.primary_group(*group);
     }
+    if let Some(acl) = state.default_dacl() {
+        builder = builder.default_dacl(acl.clone());
+    }
     for sid in state.restricting_sids() {
         builder = builder.restricting(sid.sid);
     }

@@ -3,6 +3,7 @@
 //! A function named `t001_...` is the case of that number. Cases whose routine does not exist here yet are absent.
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
 
+mod anonymous;
 mod capture;
 mod concurrency;
 mod fixture;
@@ -10,7 +11,9 @@ mod gate;
 mod impersonate;
 mod logon;
 mod matrix;
+mod pipe;
 mod pool;
 mod property;
 mod subject;
 mod token;
+mod work;

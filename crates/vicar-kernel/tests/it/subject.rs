@@ -1,7 +1,11 @@
 //! 6.G: subject contexts, and what each level may decide.
 
+use vicar_kernel::subject::LockedSubject;
 use vicar_kernel::{ClientContext, SubjectContext};
-use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
+use vicar_nt::check::{AccessMode, AccessRequest, Api, decide};
+use vicar_nt::descriptor::{Descriptor, DescriptorRef};
+use vicar_nt::privilege::{LuidAndAttributes, Need, PrivilegeAttributes, check_token};
+use vicar_nt::{AccessMask, GenericMapping, ImpersonationLevel, Luid, NtStatus, Privilege, RequestedMask};
 
 use crate::fixture::{Anonymous, Delegation, Identification, Imp, Local, STATIC, Who, World, terms, user_a, user_b};
 
@@ -90,4 +94,183 @@ fn parts_make_a_subject_whose_level_is_at_most_the_tokens() {
     assert_eq!(ClientContext::from_subject(&subject, STATIC, Local).unwrap_err(), BAD);
     let subject = SubjectContext::from_parts(Some(world.token(Who::B)), Imp, world.token(Who::A));
     assert_eq!(subject.level(), Some(Imp));
+}
+
+/// A descriptor without a DACL, and one that grants everything to B.
+fn everybody() -> Descriptor {
+    vicar_nt::sddl::parse("O:SYG:SYD:NO_ACCESS_CONTROL", None).unwrap()
+}
+
+fn only_b() -> Descriptor {
+    vicar_nt::sddl::parse("O:SYG:SYD:(A;;FA;;;S-1-5-21-1-1-1-1002)", None).unwrap()
+}
+
+const READ: RequestedMask = RequestedMask(0x1);
+const EVERYTHING: RequestedMask = RequestedMask(0x0200_0000);
+
+/// What `SeAccessCheck` answers about a subject at `level`.
+fn access(
+    level: ImpersonationLevel,
+    descriptor: Option<DescriptorRef<'_>>,
+    desired: RequestedMask,
+    mode: AccessMode,
+) -> Result<AccessMask, NtStatus> {
+    let world = World::new();
+    let locked = SubjectContext::capture(&world.wearing(Who::B, level)).lock();
+    let any = everybody();
+    let request = AccessRequest::new(locked.subject(), any.as_ref(), desired, GenericMapping::FILE);
+    let request = AccessRequest { descriptor, mode, ..request };
+    decide(&request).map(|grant| grant.mask()).map_err(|denial| denial.status())
+}
+
+#[test]
+fn t148_an_identified_subject_is_refused_even_by_an_object_without_a_dacl() {
+    let descriptor = everybody();
+    assert_eq!(access(Identification, Some(descriptor.as_ref()), READ, AccessMode::User), Err(BAD));
+    assert_eq!(access(Anonymous, Some(descriptor.as_ref()), READ, AccessMode::User), Err(BAD));
+}
+
+#[test]
+fn t149_the_kernel_on_its_own_behalf_is_not_asked_for_a_level() {
+    let descriptor = only_b();
+    assert!(access(Identification, Some(descriptor.as_ref()), READ, AccessMode::Kernel).is_ok());
+}
+
+#[test]
+fn t150_a_missing_descriptor_refuses_before_the_level_does() {
+    assert_eq!(access(Identification, None, READ, AccessMode::User), Err(NtStatus::ACCESS_DENIED));
+}
+
+#[test]
+fn t151_at_impersonation_the_dacl_decides() {
+    let descriptor = only_b();
+    for level in [Imp, Delegation] {
+        assert_eq!(access(level, Some(descriptor.as_ref()), READ, AccessMode::User), Ok(AccessMask::truncate(0x1)));
+    }
+}
+
+#[test]
+fn t152_asking_for_everything_at_identification_is_refused_too() {
+    let descriptor = only_b();
+    assert_eq!(access(Identification, Some(descriptor.as_ref()), EVERYTHING, AccessMode::User), Err(BAD));
+}
+
+#[test]
+fn t090_a_downgraded_thread_opens_nothing() {
+    let world = World::new();
+    let thread = world.thread(Who::A);
+    let _ = thread.impersonate(&crate::fixture::context(&world, Who::B, Imp)).unwrap();
+    let locked = SubjectContext::capture(&thread).lock();
+    let descriptor = everybody();
+    let request = AccessRequest::new(locked.subject(), descriptor.as_ref(), READ, GenericMapping::FILE);
+    assert_eq!(decide(&request).unwrap_err().status(), BAD);
+}
+
+fn wanted(privileges: [Privilege; 2]) -> [LuidAndAttributes; 2] {
+    privileges.map(|privilege| LuidAndAttributes::new(privilege, PrivilegeAttributes::empty()))
+}
+
+fn is_marked(entry: &LuidAndAttributes) -> bool {
+    entry.attributes.contains(PrivilegeAttributes::USED_FOR_ACCESS)
+}
+
+#[test]
+fn t153_an_identified_client_holds_no_privilege_and_nothing_is_marked() {
+    let world = World::new();
+    for level in [Anonymous, Identification] {
+        let subject = SubjectContext::capture(&world.wearing(Who::Sys, level));
+        let mut entries = wanted([Privilege::Impersonate, Privilege::Tcb]);
+        assert!(!subject.privilege_check(&mut entries, Need::Any, AccessMode::User));
+        assert!(!entries.iter().any(is_marked));
+    }
+}
+
+#[test]
+fn t154_the_kernel_holds_every_privilege_and_all_are_marked() {
+    let world = World::new();
+    let subject = SubjectContext::capture(&world.wearing(Who::B, Identification));
+    let mut entries = wanted([Privilege::Impersonate, Privilege::Tcb]);
+    assert!(subject.privilege_check(&mut entries, Need::All, AccessMode::Kernel));
+    assert!(entries.iter().all(is_marked));
+}
+
+#[test]
+fn t155_any_one_is_enough_and_only_that_one_is_marked() {
+    let world = World::new();
+    let subject = SubjectContext::capture(&world.wearing(Who::Sys, Imp));
+    let mut entries = wanted([Privilege::Debug, Privilege::Impersonate]);
+    assert!(subject.privilege_check(&mut entries, Need::Any, AccessMode::User));
+    assert_eq!(entries.map(|entry| is_marked(&entry)), [false, true]);
+    assert!(!subject.privilege_check(&mut entries, Need::All, AccessMode::User));
+}
+
+#[test]
+fn t156_what_belongs_to_the_process_is_asked_of_the_process() {
+    let world = World::new();
+    let thread = world.wearing(Who::A, Imp);
+    let subject = SubjectContext::capture(&thread);
+    assert!(subject.process_holds(Privilege::Tcb) && !subject.holds(Privilege::Tcb, AccessMode::User));
+}
+
+#[test]
+fn t157_a_token_handed_over_is_asked_from_identification_on() {
+    let world = World::new();
+    let ask = |level| {
+        let token = world.imp(Who::Ns, level);
+        check_token(&token.state(), token.level(), &mut wanted([Privilege::Impersonate; 2]), Need::All)
+    };
+    assert_eq!(ask(Anonymous), Err(BAD));
+    assert_eq!((ask(Identification), ask(Imp)), (Ok(true), Ok(true)));
+}
+
+#[test]
+fn t158_t159_a_servers_own_check_takes_an_impersonation_token_from_identification_on() {
+    let world = World::new();
+    let descriptor = only_b();
+    let ask = |locked: &LockedSubject, desired| {
+        let request = AccessRequest::new(locked.subject(), descriptor.as_ref(), desired, GenericMapping::FILE);
+        decide(&AccessRequest { api: Api::NtAccessCheck, ..request })
+            .map(|grant| grant.mask())
+            .map_err(|denial| denial.status())
+    };
+    let primary = LockedSubject::of_token(&world.token(Who::B));
+    assert_eq!(ask(&primary, READ), Err(NtStatus::NO_IMPERSONATION_TOKEN));
+    let at = |level| LockedSubject::of_token(&world.imp(Who::B, level));
+    assert_eq!(ask(&at(Anonymous), READ), Err(BAD));
+    assert_eq!(
+        (ask(&at(Identification), READ), ask(&at(Imp), READ)),
+        (Ok(AccessMask::truncate(0x1)), Ok(AccessMask::truncate(0x1)))
+    );
+    assert_eq!(ask(&at(Imp), RequestedMask(0x8000_0000)), Err(NtStatus::GENERIC_NOT_MAPPED));
+}
+
+#[test]
+fn t160_everything_about_a_token_can_be_read_at_every_level() {
+    let world = World::new();
+    assert_eq!(world.imp(Who::B, Anonymous).state().user().sid, user_b());
+}
+
+#[test]
+fn cv04_an_identified_client_may_not_assign_primary_tokens() {
+    let world = World::new();
+    let state = vicar_nt::token::TokenState::builder(user_a())
+        .privilege(Privilege::AssignPrimaryToken, vicar_nt::privilege::PrivilegeState::EnabledByDefault);
+    let token = world.token_of(state, 0xA001, 0);
+    let thread = world.thread(Who::Sys);
+    for (level, expected) in [(Identification, false), (Imp, true)] {
+        let _ = thread.impersonate_token(&token, terms(level)).unwrap();
+        let subject = SubjectContext::capture(&thread);
+        assert_eq!(subject.holds(Privilege::AssignPrimaryToken, AccessMode::User), expected);
+    }
+}
+
+#[test]
+fn a_token_that_is_client_and_primary_at_once_is_read_once() {
+    let world = World::new();
+    let thread = world.thread(Who::A);
+    let own = thread.process().reference_primary();
+    let _ = thread.impersonate_token(&own, terms(Imp)).unwrap();
+    let locked = SubjectContext::capture(&thread).lock();
+    let subject = locked.subject();
+    assert!(std::ptr::eq(subject.client.unwrap().0, subject.primary));
 }

@@ -1,0 +1,368 @@
+//! System workers: where work goes that needs more rights than the thread that asks for it.
+//!
+//! A [`WorkQueue`] runs [`WorkItem`]s on threads of a privileged process, one at a time each. Nobody is impersonated on the
+//! way: the asking thread stays what it is, and what crosses is data. A worker is looked at before and after every item;
+//! one that still wears somebody is fatal ([`BugCheck`]), because the next item would run as the last client. A worker is
+//! never quietly reverted.
+//!
+//! Impersonation may lower what a thread can do. It must not be used to raise a thread that untrusted code can reach.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use vicar_nt::NtStatus;
+
+use crate::process::ProcessRef;
+use crate::thread::{Thread, ThreadRef};
+
+/// Which items go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[doc(alias = "WORK_QUEUE_TYPE")]
+pub enum Urgency {
+    /// Before every delayed item.
+    #[doc(alias = "CriticalWorkQueue")]
+    Critical,
+    /// The ordinary queue.
+    #[doc(alias = "DelayedWorkQueue")]
+    Delayed,
+}
+
+/// A stop that no worker survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BugCheck {
+    /// The stop code.
+    pub code: u32,
+    /// Routine, parameter and item as numbers, then a reserved zero. Only numbers: the item may be gone.
+    pub parameters: [u64; 4],
+}
+
+impl BugCheck {
+    /// `IMPERSONATING_WORKER_THREAD`.
+    ///
+    /// # Source
+    /// Bug check 0xDF (page); spec/nt-impersonation 5.3.
+    pub const IMPERSONATING_WORKER_THREAD: u32 = 0xDF;
+}
+
+/// What a worker that wears somebody between items does.
+pub enum OnBugCheck {
+    /// The program ends at once.
+    Abort,
+    /// The routine is told and the worker ends; its thread object serves nobody again.
+    Retire(Box<dyn Fn(BugCheck) + Send + Sync>),
+}
+
+impl fmt::Debug for OnBugCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Abort => "Abort",
+            Self::Retire(_) => "Retire",
+        })
+    }
+}
+
+/// Why an item was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// It is queued already and has not started.
+    AlreadyQueued,
+    /// The queue holds as many items as it may.
+    Full,
+    /// The queue is shutting down, or every worker has retired.
+    Closed,
+}
+
+impl fmt::Display for QueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlreadyQueued => "work item is queued already",
+            Self::Full => "work queue is full",
+            Self::Closed => "work queue is closed",
+        })
+    }
+}
+
+impl std::error::Error for QueueError {}
+
+/// The worker an item runs on.
+#[derive(Debug)]
+pub struct Worker<'a> {
+    thread: &'a ThreadRef,
+}
+
+impl Worker<'_> {
+    /// Returns the worker's thread, on which the item may act as a client and must revert before it returns.
+    pub fn thread(&self) -> &ThreadRef {
+        self.thread
+    }
+}
+
+type Routine = Box<dyn Fn(&Worker<'_>) + Send + Sync>;
+
+struct Item {
+    number: u64,
+    is_queued: AtomicBool,
+    routine: Routine,
+}
+
+/// Something to be done by a system worker. Cloning gives another handle to the same item.
+///
+/// An item is off the queue before its routine runs, so the routine may queue it again or forget it. What the routine owns,
+/// a captured client for example, is released exactly once, when the last handle is gone.
+#[derive(Clone)]
+#[doc(alias = "WORK_QUEUE_ITEM")]
+#[doc(alias = "IO_WORKITEM")]
+pub struct WorkItem(Arc<Item>);
+
+impl WorkItem {
+    /// Makes an item for this queue's world.
+    ///
+    /// # NT
+    /// `ExInitializeWorkItem`, `IoAllocateWorkItem`.
+    #[doc(alias = "ExInitializeWorkItem")]
+    #[doc(alias = "IoAllocateWorkItem")]
+    pub fn new(queue: &WorkQueue, routine: impl Fn(&Worker<'_>) + Send + Sync + 'static) -> Self {
+        let number = queue.shared.process.system().next_number();
+        Self(Arc::new(Item { number, is_queued: AtomicBool::new(false), routine: Box::new(routine) }))
+    }
+
+    /// Returns the number that a bug check names the item by.
+    pub fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// Returns whether the item waits for a worker.
+    pub fn is_queued(&self) -> bool {
+        self.0.is_queued.load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for WorkItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkItem").field("number", &self.0.number).field("is_queued", &self.is_queued()).finish()
+    }
+}
+
+struct Lines {
+    critical: VecDeque<WorkItem>,
+    delayed: VecDeque<WorkItem>,
+    is_closed: bool,
+}
+
+struct Shared {
+    process: ProcessRef,
+    capacity: usize,
+    on_bug_check: OnBugCheck,
+    lines: Mutex<Lines>,
+    wake: Condvar,
+    live: AtomicUsize,
+}
+
+impl Shared {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a queue is to be made.
+#[derive(Debug)]
+pub struct WorkQueueOptions {
+    /// How many workers; at least one is started.
+    pub workers: usize,
+    /// How many items may wait.
+    pub capacity: usize,
+    /// What happens when a worker wears somebody between items.
+    pub on_bug_check: OnBugCheck,
+}
+
+/// Workers of one process, and the items that wait for them.
+///
+/// Dropping it refuses new items, lets the waiting ones run and waits for the workers.
+pub struct WorkQueue {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl WorkQueue {
+    /// Starts the workers as threads of `process`, which should run under the system's token.
+    ///
+    /// # Errors
+    /// - `STATUS_INSUFFICIENT_RESOURCES` when a thread cannot be started; those already started end.
+    pub fn start(process: &ProcessRef, options: WorkQueueOptions) -> Result<Self, NtStatus> {
+        let WorkQueueOptions { workers, capacity, on_bug_check } = options;
+        let count = workers.max(1);
+        let lines = Lines { critical: VecDeque::new(), delayed: VecDeque::new(), is_closed: false };
+        let shared = Arc::new(Shared {
+            process: process.clone(),
+            capacity,
+            on_bug_check,
+            lines: Mutex::new(lines),
+            wake: Condvar::new(),
+            live: AtomicUsize::new(count),
+        });
+        let mut queue = Self { shared, workers: Vec::with_capacity(count) };
+        for _ in 0..count {
+            let shared = Arc::clone(&queue.shared);
+            let started = std::thread::Builder::new().name("vicar-worker".to_owned()).spawn(move || serve(&shared));
+            queue.workers.push(started.map_err(|_| NtStatus::INSUFFICIENT_RESOURCES)?);
+        }
+        Ok(queue)
+    }
+
+    /// Puts an item at the end of its line.
+    ///
+    /// # Errors
+    /// - [`QueueError`]; the item is not queued. It is never run on the calling thread instead.
+    ///
+    /// # NT
+    /// `ExQueueWorkItem`, `IoQueueWorkItem`. Differs: queuing an item twice is refused instead of corrupting the queue.
+    #[doc(alias = "ExQueueWorkItem")]
+    #[doc(alias = "IoQueueWorkItem")]
+    pub fn queue(&self, item: &WorkItem, urgency: Urgency) -> Result<(), QueueError> {
+        self.handle().queue(item, urgency)
+    }
+
+    /// Returns a handle that queues items and does not keep the workers running.
+    pub fn handle(&self) -> WorkQueueHandle {
+        WorkQueueHandle(Arc::clone(&self.shared))
+    }
+
+    /// Takes an item off the queue before it starts.
+    ///
+    /// # Returns
+    /// Whether it was waiting; if not, it runs, has run or was never queued.
+    pub fn cancel(&self, item: &WorkItem) -> bool {
+        let mut lines = self.shared.lines();
+        let Lines { critical, delayed, .. } = &mut *lines;
+        let mut removed = None;
+        for line in [critical, delayed] {
+            if let Some(index) = line.iter().position(|waiting| Arc::ptr_eq(&waiting.0, &item.0)) {
+                removed = line.remove(index);
+            }
+        }
+        item.0.is_queued.store(false, Ordering::Release);
+        drop(lines);
+        removed.is_some()
+    }
+
+    /// Returns the number of workers that have not retired.
+    pub fn live_workers(&self) -> usize {
+        self.shared.live.load(Ordering::Acquire)
+    }
+}
+
+/// Queues items from anywhere, an item's own routine included.
+#[derive(Clone)]
+pub struct WorkQueueHandle(Arc<Shared>);
+
+impl WorkQueueHandle {
+    /// Puts an item at the end of its line.
+    ///
+    /// # Errors
+    /// - as for [`WorkQueue::queue`].
+    pub fn queue(&self, item: &WorkItem, urgency: Urgency) -> Result<(), QueueError> {
+        let mut lines = self.0.lines();
+        if lines.is_closed || self.0.live.load(Ordering::Acquire) == 0 {
+            return Err(QueueError::Closed);
+        }
+        if item.0.is_queued.load(Ordering::Acquire) {
+            return Err(QueueError::AlreadyQueued);
+        }
+        if lines.critical.len().saturating_add(lines.delayed.len()) >= self.0.capacity {
+            return Err(QueueError::Full);
+        }
+        item.0.is_queued.store(true, Ordering::Release);
+        match urgency {
+            Urgency::Critical => lines.critical.push_back(item.clone()),
+            Urgency::Delayed => lines.delayed.push_back(item.clone()),
+        }
+        drop(lines);
+        self.0.wake.notify_one();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for WorkQueueHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkQueueHandle").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for WorkQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkQueue").field("live_workers", &self.live_workers()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for WorkQueue {
+    fn drop(&mut self) {
+        self.shared.lines().is_closed = true;
+        self.shared.wake.notify_all();
+        let own = std::thread::current().id();
+        for worker in self.workers.drain(..) {
+            // A queue dropped by one of its own items cannot wait for itself.
+            if worker.thread().id() != own {
+                drop(worker.join());
+            }
+        }
+        // Only after retirements is anything left; what the items own is released here.
+        let mut lines = self.shared.lines();
+        let left = (std::mem::take(&mut lines.critical), std::mem::take(&mut lines.delayed));
+        drop(lines);
+        drop(left);
+    }
+}
+
+/// The life of one worker.
+fn serve(shared: &Shared) {
+    let thread = Thread::new(&shared.process);
+    while let Some(item) = next(shared) {
+        let number = item.0.number;
+        // Somebody may have put a token on this thread from outside; the item must not run under it.
+        if thread.is_impersonating() {
+            return retire(shared, &thread, number);
+        }
+        // A panic is the item's own business: this thread holds no borrowed identity that would have to be restored.
+        drop(catch_unwind(AssertUnwindSafe(|| (item.0.routine)(&Worker { thread: &thread }))));
+        drop(item);
+        if thread.is_impersonating() {
+            return retire(shared, &thread, number);
+        }
+    }
+    shared.live.fetch_sub(1, Ordering::AcqRel);
+    thread.exit();
+}
+
+/// Waits for an item and takes it off the queue; `None` when the queue is closed and empty.
+fn next(shared: &Shared) -> Option<WorkItem> {
+    let mut lines = shared.lines();
+    loop {
+        let first = lines.critical.pop_front();
+        if let Some(item) = first.or_else(|| lines.delayed.pop_front()) {
+            item.0.is_queued.store(false, Ordering::Release);
+            return Some(item);
+        }
+        if lines.is_closed {
+            return None;
+        }
+        lines = shared.wake.wait(lines).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// Stops a worker that wears somebody.
+fn retire(shared: &Shared, thread: &ThreadRef, item: u64) {
+    let stop = BugCheck { code: BugCheck::IMPERSONATING_WORKER_THREAD, parameters: [item, 0, item, 0] };
+    match &shared.on_bug_check {
+        OnBugCheck::Abort => std::process::abort(),
+        OnBugCheck::Retire(tell) => {
+            shared.live.fetch_sub(1, Ordering::AcqRel);
+            tell(stop);
+            thread.exit();
+        }
+    }
+}
