@@ -1,8 +1,10 @@
 //! The `vicar` command: lets a server act as its client, and as nothing more.
 
 mod command;
+mod demo;
 mod exit;
 mod prove;
+mod serve;
 
 use clap::{Parser, Subcommand};
 use exit::Exit;

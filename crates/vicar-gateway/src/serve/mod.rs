@@ -12,6 +12,7 @@ mod connection;
 mod handler;
 mod listen;
 mod request;
+mod share;
 pub mod signal;
 pub mod state;
 mod ticket;

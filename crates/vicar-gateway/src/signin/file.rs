@@ -314,10 +314,17 @@ impl PasswordFile {
         self.entries.is_empty()
     }
 
-    /// Whether any line has to be looked up among the system's accounts.
-    #[must_use]
-    pub fn names_system_accounts(&self) -> bool {
-        self.entries.values().any(|entry| entry.who == Who::System)
+    /// The names that are looked up among the system's accounts: the administrator let them in by naming them here.
+    pub fn system_accounts(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter(|(_, entry)| entry.who == Who::System).map(|(name, _)| name.as_str())
+    }
+
+    /// The identities of the numeric lines, with their names.
+    pub fn numeric(&self) -> impl Iterator<Item = (&str, &UnixIdentity)> {
+        self.entries.iter().filter_map(|(name, entry)| match &entry.who {
+            Who::System => None,
+            Who::Numeric(identity) => Some((name.as_str(), identity)),
+        })
     }
 }
 

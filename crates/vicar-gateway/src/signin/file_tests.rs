@@ -23,7 +23,8 @@ fn both_forms_comments_and_empty_lines_are_read() {
     );
     let file = parse(&text).unwrap();
     assert_eq!(file.len(), 3);
-    assert!(file.names_system_accounts());
+    assert_eq!(file.system_accounts().count(), 2);
+    assert_eq!(file.numeric().count(), 1);
     assert_eq!(file.verify("alice", "a"), Some(&Who::System));
     assert_eq!(file.verify("x@REALM.EXAMPLE", "x"), Some(&Who::System));
     assert_eq!(file.verify("alice", "g"), None);

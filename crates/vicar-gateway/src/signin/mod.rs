@@ -13,6 +13,7 @@ pub mod basic;
 mod cache;
 pub mod file;
 pub mod hash;
+mod system;
 pub mod write;
 
 use account::{Account, AccountError, Accounts, Logon, SignedIn};

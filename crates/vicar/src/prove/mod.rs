@@ -8,7 +8,7 @@ pub(crate) mod client;
 pub(crate) mod oracle;
 pub(crate) mod person;
 pub(crate) mod question;
-mod remove;
+pub(crate) mod remove;
 pub(crate) mod report;
 pub(crate) mod scene;
 pub(crate) mod tls;
