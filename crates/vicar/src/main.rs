@@ -22,7 +22,7 @@ enum Command {
     /// Shows the whole thing on scratch files: three people, one server, and what the kernel said.
     Demo(command::demo::Args),
     /// Serves a directory over HTTP and WebDAV as whoever signs in.
-    Serve(command::serve::Args),
+    Serve(Box<command::serve::Args>),
     /// Runs the confused-deputy test against any WebDAV server.
     Prove(command::prove::Args),
     /// Writes a line of a password file; the password comes from standard input.
@@ -40,7 +40,7 @@ enum Command {
 fn main() -> Exit {
     match Cli::parse().command {
         Command::Demo(args) => command::demo::run(args),
-        Command::Serve(args) => command::serve::run(args),
+        Command::Serve(args) => command::serve::run(*args),
         Command::Prove(args) => command::prove::run(args),
         Command::Passwd(args) => command::passwd::run(args),
         Command::Run(args) => command::run::run(args),

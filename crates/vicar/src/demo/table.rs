@@ -114,10 +114,6 @@ pub(crate) fn text(cast: &Cast, verdicts: &[Verdict], out: &mut impl Write) -> s
     let ids: Vec<String> = cast.people.iter().map(|person| format!("{} is uid {}", person.name, person.id)).collect();
     writeln!(out, "{}; team is gid {}, and alice is in it.", ids.join(", "), cast.team)?;
     writeln!(out)?;
-    let row = |out: &mut _, [who, op, path, must, http, got, owner, word]: [&str; 8]| {
-        let line = format!("{who:<6} {op:<4} {path:<22} {must:<11} {http:<5} {got:<8} {owner:<12} {word}");
-        writeln!(out, "{}", line.trim_end())
-    };
     row(out, ["who", "asks", "for", "must be", "http", "was", "owner", ""])?;
     for verdict in verdicts {
         let Verdict { who, path, op, expected, http, got, owner_uid, owner_gid, right } = verdict;
@@ -127,7 +123,7 @@ pub(crate) fn text(cast: &Cast, verdicts: &[Verdict], out: &mut impl Write) -> s
             (_, _) => "no file".to_owned(),
         };
         let word = if *right { "right" } else { "WRONG" };
-        row(out, [who, op, path, expected, &http, got, &owner, word])?;
+        row(out, [who.as_str(), *op, path.as_str(), *expected, http.as_str(), *got, owner.as_str(), word])?;
     }
     writeln!(out)?;
     let wrong = verdicts.iter().filter(|verdict| !verdict.is_right()).count();
@@ -140,6 +136,12 @@ pub(crate) fn text(cast: &Cast, verdicts: &[Verdict], out: &mut impl Write) -> s
     } else {
         writeln!(out, "{} verdicts, {wrong} WRONG.", verdicts.len())
     }
+}
+
+fn row(out: &mut impl Write, cells: [&str; 8]) -> std::io::Result<()> {
+    let [who, op, path, must, http, got, owner, word] = cells;
+    let line = format!("{who:<6} {op:<4} {path:<22} {must:<8} {http:<5} {got:<8} {owner:<12} {word}");
+    writeln!(out, "{}", line.trim_end())
 }
 
 #[cfg(test)]
