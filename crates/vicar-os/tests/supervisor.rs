@@ -357,7 +357,7 @@ fn a_hanging_module_is_killed_and_blocks_no_look_up() {
     assert!(start.elapsed() < Duration::from_millis(800), "{:?}", start.elapsed());
     assert_eq!(caller.join().unwrap(), Err(SignInError::Unavailable(Unavailable::TimedOut)));
     // The sleeping program went with its helper.
-    eventually(|| children_of(supervisor.process_id()).is_empty());
+    eventually(|| children_of(supervisor.pid()).is_empty());
     assert!(supervisor.is_alive());
 }
 
@@ -419,10 +419,10 @@ fn when_it_dies_every_call_says_so_at_once() {
             std::thread::spawn(move || supervisor.authenticate(credentials("hang", "alice", "x")))
         })
         .collect();
-    eventually(|| children_of(supervisor.process_id()).len() == 4);
-    let helpers = children_of(supervisor.process_id());
+    eventually(|| children_of(supervisor.pid()).len() == 4);
+    let helpers = children_of(supervisor.pid());
     let start = Instant::now();
-    rustix::process::kill_process(pid(supervisor.process_id()), Signal::KILL).unwrap();
+    rustix::process::kill_process(pid(supervisor.pid()), Signal::KILL).unwrap();
     for caller in callers {
         assert_eq!(caller.join().unwrap(), Err(SignInError::Unavailable(Unavailable::Dead)));
     }
@@ -437,7 +437,7 @@ fn when_it_dies_every_call_says_so_at_once() {
 
 fn it_ends_with_its_last_handle() {
     let supervisor = Supervisor::fork(options()).unwrap();
-    let process = supervisor.process_id();
+    let process = supervisor.pid();
     let other = supervisor.clone();
     drop(supervisor);
     assert!(other.is_alive() && is_there(process));
@@ -451,7 +451,7 @@ fn it_ends_with_the_server() {
     const INNER: &str = "VICAR_TEST_INNER_SERVER";
     if std::env::var_os(INNER).is_some() {
         let supervisor = Supervisor::fork(options()).unwrap();
-        println!("{}", supervisor.process_id());
+        println!("{}", supervisor.pid());
         std::thread::sleep(Duration::from_secs(60));
         panic!("nobody killed this process");
     }
@@ -477,21 +477,21 @@ fn it_ends_with_the_server() {
 fn signals_from_the_terminal_do_not_end_it() {
     let supervisor = Supervisor::fork(options()).unwrap();
     for signal in [Signal::INT, Signal::HUP, Signal::QUIT, Signal::TERM] {
-        rustix::process::kill_process(pid(supervisor.process_id()), signal).unwrap();
+        rustix::process::kill_process(pid(supervisor.pid()), signal).unwrap();
         assert_eq!(supervisor.resolve("root").unwrap().name, "root");
     }
     let session = |process| rustix::process::getsid(Some(pid(process))).unwrap();
-    assert_ne!(session(supervisor.process_id()), session(std::process::id()));
+    assert_ne!(session(supervisor.pid()), session(std::process::id()));
 }
 
 fn it_is_apart() {
     let open = fs::File::open("/etc/passwd").unwrap();
     let supervisor = Supervisor::fork(options()).unwrap();
-    let status = fs::read_to_string(format!("/proc/{}/status", supervisor.process_id())).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", supervisor.pid())).unwrap();
     let line = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().to_owned();
     assert_eq!(line("Name:"), "vicar-superv");
     assert_eq!(line("Threads:"), "1");
-    let fds: Vec<PathBuf> = fs::read_dir(format!("/proc/{}/fd", supervisor.process_id()))
+    let fds: Vec<PathBuf> = fs::read_dir(format!("/proc/{}/fd", supervisor.pid()))
         .unwrap()
         .map(|entry| fs::read_link(entry.unwrap().path()).unwrap())
         .collect();
@@ -502,7 +502,7 @@ fn it_is_apart() {
     assert_eq!(line("PPid:"), parent.to_string());
     drop(open);
     // Not even root's file: somebody else cannot read its memory, because it cannot be dumped.
-    let text = format!("/proc/{}/mem", supervisor.process_id());
+    let text = format!("/proc/{}/mem", supervisor.pid());
     let bob =
         vicar_os::UnixIdentity::new(KernelUid::new(BOB).unwrap(), vicar_os::KernelGid::new(BOB).unwrap(), []).unwrap();
     let answer = vicar_os::switch::irrevocable::ask(&bob, || vec![u8::from(fs::File::open(text).is_err())]);
@@ -535,7 +535,7 @@ fn helpers_hold_nothing_and_leave_nothing() {
     let text = fs::read_to_string(&seen).unwrap();
     assert!(!text.contains("socket:") && !text.contains("pidfd"), "{text}");
     assert!(text.contains("SigBlk:\t0000000000000000"), "{text}");
-    eventually(|| children_of(supervisor.process_id()).is_empty());
+    eventually(|| children_of(supervisor.pid()).is_empty());
 }
 
 fn no_password_is_left_in_its_memory() {
@@ -550,7 +550,7 @@ fn no_password_is_left_in_its_memory() {
         let refused = supervisor.authenticate(credentials("vicar", "alice", &password));
         assert_eq!(refused, Err(SignInError::WrongCredentials));
     }
-    let process = supervisor.process_id();
+    let process = supervisor.pid();
     let memory = fs::File::open(format!("/proc/{process}/mem")).unwrap();
     let mut scanned = 0_usize;
     for line in fs::read_to_string(format!("/proc/{process}/maps")).unwrap().lines() {

@@ -15,8 +15,8 @@
 pub mod admission;
 pub(crate) mod apart;
 mod channel;
+mod errand;
 pub mod error;
-mod helper;
 mod secret;
 mod serve;
 mod wire;
@@ -233,7 +233,7 @@ impl Supervisor {
 
     /// The supervisor's process id, for the log.
     #[must_use]
-    pub fn process_id(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.inner.process.as_raw_nonzero().get().unsigned_abs()
     }
 }

@@ -3,8 +3,8 @@
 use super::SupervisorOptions;
 use super::apart::{be_apart, descriptor};
 use super::channel::timespec;
+use super::errand::{self, HEAD_LEN};
 use super::error::{Operation, SignInError, Unavailable};
-use super::helper::{self, HEAD_LEN};
 use super::wire::{self, Answer, Ask, MAX_ANSWER_LEN, Question};
 use crate::sys::fork::{self, Side};
 use rustix::event::{PollFd, PollFlags};
@@ -254,7 +254,7 @@ impl Desk {
             Side::Child => {
                 // The passwords of others who wait are none of this process's business.
                 self.waiting.clear();
-                helper::main(question.ask, &self.options, write, self.own)
+                errand::main(question.ask, &self.options, write, self.own)
             }
             Side::Parent { child } => child,
         };

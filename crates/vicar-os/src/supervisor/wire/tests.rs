@@ -1,4 +1,8 @@
 use super::*;
+use crate::source::account::Lookup;
+use crate::source::{AccountError, NameError};
+use crate::supervisor::admission::Refusal;
+use crate::supervisor::error::{Field, PamStep, Unavailable};
 use proptest::prelude::*;
 
 fn groups(raw: &[u32]) -> Vec<KernelGid> {
