@@ -55,9 +55,8 @@ pub enum IntegrityOutcome {
     Below,
 }
 
-/// One step of a check.
+/// One step of a check. Exhaustive on purpose: whoever tells the story must tell all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Step {
     /// On whose behalf the caller asks.
     Mode(AccessMode),

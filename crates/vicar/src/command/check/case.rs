@@ -1,0 +1,315 @@
+//! One question to the access check, as a line of JSON or as flags.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use vicar_nt::check::{
+    AccessRequest, Api, CentralPolicy, CentralRule, CheckOptions, ObjectType, Subject, UnknownCentralPolicy,
+};
+use vicar_nt::descriptor::Descriptor;
+use vicar_nt::token::TokenState;
+use vicar_nt::{GenericMapping, Guid, ImpersonationLevel, NtStatus, ParseError, RequestedMask, Sid, sddl};
+
+use super::token::TokenCase;
+
+/// A question as it stands in a line. What is not named here is notes, and ignored.
+#[derive(Debug, Deserialize)]
+pub(super) struct CaseLine {
+    #[serde(default)]
+    sddl: Option<String>,
+    #[serde(default)]
+    sd_hex: Option<String>,
+    #[serde(default)]
+    domain: Option<String>,
+    desired: Mask,
+    #[serde(default)]
+    mapping: Option<MappingName>,
+    #[serde(default)]
+    api: Option<ApiName>,
+    #[serde(default)]
+    previous: Option<Mask>,
+    #[serde(default)]
+    object_types: Option<Vec<(u16, String)>>,
+    #[serde(default)]
+    result_list: bool,
+    #[serde(default)]
+    self_sid: Option<String>,
+    #[serde(default)]
+    caps: Option<BTreeMap<String, Vec<RuleLine>>>,
+    token: TokenCase,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleLine {
+    sd_hex: String,
+    #[serde(default)]
+    applies_hex: Option<String>,
+}
+
+/// A number, as a number or as text.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Mask {
+    Number(u32),
+    Text(String),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum MappingName {
+    Name(String),
+    Masks([Mask; 4]),
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ApiName {
+    Kernel,
+    User,
+}
+
+#[derive(Debug)]
+struct Rule {
+    descriptor: Descriptor,
+    applies: Option<Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Policy {
+    id: Sid,
+    rules: Vec<Rule>,
+}
+
+/// A question that owns everything it asks about.
+#[derive(Debug)]
+pub(super) struct Case {
+    pub(super) descriptor: Descriptor,
+    pub(super) desired: RequestedMask,
+    pub(super) mapping: GenericMapping,
+    pub(super) api: Api,
+    pub(super) previous: RequestedMask,
+    pub(super) object_types: Vec<ObjectType>,
+    pub(super) wants_each: bool,
+    pub(super) self_sid: Option<Sid>,
+    policies: Vec<Policy>,
+    pub(super) token: TokenState,
+    /// `None` asks with the token as a process's own.
+    pub(super) level: Option<ImpersonationLevel>,
+    /// The server that asks.
+    server: TokenState,
+}
+
+/// Why there is no question.
+#[derive(Debug)]
+pub(super) enum CaseError {
+    /// The line or the flags are wrong.
+    Wrong(String),
+    /// The descriptor's bytes are not one: the answer is a status.
+    Malformed(ParseError),
+}
+
+impl CaseError {
+    pub(super) fn wrong(what: &str, why: impl std::fmt::Display) -> Self {
+        Self::Wrong(format!("{what}: {why}"))
+    }
+
+    /// Returns the status NT answers, when it would answer one.
+    pub(super) fn status(&self) -> Option<NtStatus> {
+        match self {
+            Self::Wrong(_) => None,
+            Self::Malformed(error) => Some(error.status()),
+        }
+    }
+}
+
+impl std::fmt::Display for CaseError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Wrong(why) => f.write_str(why),
+            Self::Malformed(error) => write!(f, "sd_hex: {error}"),
+        }
+    }
+}
+
+/// What a question made of flags needs beyond its token.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) descriptor: Descriptor,
+    pub(super) desired: RequestedMask,
+    pub(super) mapping: GenericMapping,
+    pub(super) api: Api,
+    pub(super) previous: RequestedMask,
+    pub(super) object_types: Vec<ObjectType>,
+    pub(super) self_sid: Option<Sid>,
+    pub(super) token: TokenState,
+    pub(super) level: Option<ImpersonationLevel>,
+}
+
+impl Case {
+    pub(super) fn from_parts(parts: Parts) -> Result<Self, CaseError> {
+        let server = TokenState::builder(vicar_nt::well_known::NULL).build();
+        Ok(Self {
+            descriptor: parts.descriptor,
+            desired: parts.desired,
+            mapping: parts.mapping,
+            api: parts.api,
+            previous: parts.previous,
+            object_types: parts.object_types,
+            wants_each: false,
+            self_sid: parts.self_sid,
+            policies: Vec::new(),
+            token: parts.token,
+            level: parts.level,
+            server: server.map_err(|error| CaseError::wrong("server", error))?,
+        })
+    }
+
+    pub(super) fn from_line(line: CaseLine) -> Result<Self, CaseError> {
+        let domain = line.domain.as_deref().map(|text| read_sid("domain", text, None)).transpose()?;
+        let domain = domain.as_ref();
+        let descriptor = match (&line.sd_hex, &line.sddl) {
+            (Some(hex), _) => Descriptor::parse(&read_hex("sd_hex", hex)?).map_err(CaseError::Malformed)?,
+            (None, Some(text)) => sddl::parse(text, domain).map_err(|error| CaseError::wrong("sddl", error))?,
+            (None, None) => return Err(CaseError::Wrong("neither sddl nor sd_hex".to_owned())),
+        };
+        let object_types = line.object_types.unwrap_or_default();
+        let object_types = object_types.iter().map(|(level, guid)| read_object_type(*level, guid));
+        let policies = line.caps.unwrap_or_default();
+        let policies = policies.iter().map(|(id, rules)| {
+            let rules = rules.iter().map(RuleLine::read).collect::<Result<_, CaseError>>()?;
+            Ok(Policy { id: read_sid("caps", id, domain)?, rules })
+        });
+        let (token, level) = line.token.read(domain)?;
+        let parts = Parts {
+            descriptor,
+            desired: line.desired.read("desired")?,
+            mapping: line.mapping.map_or(Ok(GenericMapping::FILE), |mapping| mapping.read())?,
+            api: match line.api {
+                None | Some(ApiName::Kernel) => Api::SeAccessCheck,
+                Some(ApiName::User) => Api::NtAccessCheck,
+            },
+            previous: line.previous.map_or(Ok(RequestedMask::NONE), |mask| mask.read("previous"))?,
+            object_types: object_types.collect::<Result<_, CaseError>>()?,
+            self_sid: line.self_sid.as_deref().map(|text| read_sid("self_sid", text, domain)).transpose()?,
+            token,
+            level,
+        };
+        let policies = policies.collect::<Result<_, CaseError>>()?;
+        Ok(Self { policies, wants_each: line.result_list, ..Self::from_parts(parts)? })
+    }
+
+    /// Hands the question to `ask`.
+    pub(super) fn ask<R>(&self, ask: impl FnOnce(&AccessRequest<'_>) -> R) -> R {
+        let rules: Vec<Vec<CentralRule<'_>>> =
+            self.policies.iter().map(|policy| policy.rules.iter().map(Rule::borrow).collect()).collect();
+        let policies: Vec<CentralPolicy<'_>> = self
+            .policies
+            .iter()
+            .zip(&rules)
+            .map(|(policy, rules)| CentralPolicy { id: policy.id.as_ref(), rules })
+            .collect();
+        let subject = match self.level {
+            Some(level) => Subject::client(&self.token, level, &self.server),
+            None => Subject::itself(&self.token),
+        };
+        let mut options = CheckOptions::STANDARD;
+        // A case gives all the policies there are.
+        options.unknown_central_policy = UnknownCentralPolicy::NoPolicy;
+        ask(&AccessRequest {
+            previously_granted: self.previous,
+            api: self.api,
+            object_types: &self.object_types,
+            self_sid: self.self_sid.as_ref().map(Sid::as_ref),
+            policies: &policies,
+            options,
+            ..AccessRequest::new(subject, self.descriptor.as_ref(), self.desired, self.mapping)
+        })
+    }
+}
+
+impl Rule {
+    fn borrow(&self) -> CentralRule<'_> {
+        CentralRule { applies: self.applies.as_deref(), descriptor: self.descriptor.as_ref() }
+    }
+}
+
+impl RuleLine {
+    fn read(&self) -> Result<Rule, CaseError> {
+        let bytes = read_hex("caps sd_hex", &self.sd_hex)?;
+        let descriptor = Descriptor::parse(&bytes).map_err(|error| CaseError::wrong("caps sd_hex", error))?;
+        let applies = self.applies_hex.as_deref().map(|hex| read_hex("caps applies_hex", hex)).transpose()?;
+        Ok(Rule { descriptor, applies })
+    }
+}
+
+impl Mask {
+    fn read(&self, what: &str) -> Result<RequestedMask, CaseError> {
+        match self {
+            Self::Number(number) => Ok(RequestedMask(*number)),
+            Self::Text(text) => read_mask(what, text),
+        }
+    }
+}
+
+impl MappingName {
+    fn read(&self) -> Result<GenericMapping, CaseError> {
+        match self {
+            Self::Name(name) => read_mapping(name),
+            Self::Masks([read, write, execute, all]) => Ok(GenericMapping::of(
+                read.read("mapping")?.0,
+                write.read("mapping")?.0,
+                execute.read("mapping")?.0,
+                all.read("mapping")?.0,
+            )),
+        }
+    }
+}
+
+/// Reads a mapping by name, or as four numbers with commas.
+pub(super) fn read_mapping(text: &str) -> Result<GenericMapping, CaseError> {
+    Ok(match text {
+        "none" => GenericMapping::NONE,
+        "file" => GenericMapping::FILE,
+        "registry" => GenericMapping::REGISTRY,
+        "mutant" => GenericMapping::MUTANT,
+        "process" => GenericMapping::PROCESS,
+        "directory" => GenericMapping::OBJECT_DIRECTORY,
+        "ds" => GenericMapping::DIRECTORY_SERVICE,
+        "test" => GenericMapping::of(0x2_1001, 0x2_2002, 0x2_4004, 0x1F_800F),
+        _ => {
+            let masks = text.split(',').map(|mask| read_mask("mapping", mask)).collect::<Result<Vec<_>, _>>()?;
+            match masks[..] {
+                [read, write, execute, all] => GenericMapping::of(read.0, write.0, execute.0, all.0),
+                _ => return Err(CaseError::wrong("mapping", "neither a known name nor four numbers")),
+            }
+        }
+    })
+}
+
+/// Reads a number or two-letter rights.
+pub(super) fn read_mask(what: &str, text: &str) -> Result<RequestedMask, CaseError> {
+    let text = text.trim();
+    let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => u32::from_str_radix(hex, 16).ok(),
+        None if text.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+            return sddl::parse_rights(text).map_err(|error| CaseError::wrong(what, error));
+        }
+        None => text.parse().ok(),
+    };
+    number.map(RequestedMask).ok_or(CaseError::wrong(what, "expected a 32-bit number"))
+}
+
+pub(super) fn read_sid(what: &str, text: &str, domain: Option<&Sid>) -> Result<Sid, CaseError> {
+    sddl::parse_sid(text, domain).map_err(|error| CaseError::wrong(what, error))
+}
+
+pub(super) fn read_object_type(level: u16, guid: &str) -> Result<ObjectType, CaseError> {
+    let guid: Guid = guid.parse().map_err(|error| CaseError::wrong("object_types", error))?;
+    Ok(ObjectType { level, guid })
+}
+
+/// Reads pairs of hexadecimal digits; white space may stand anywhere.
+pub(super) fn read_hex(what: &str, text: &str) -> Result<Vec<u8>, CaseError> {
+    crate::command::sddl::from_hex(text).ok_or(CaseError::wrong(what, "expected pairs of hexadecimal digits"))
+}
