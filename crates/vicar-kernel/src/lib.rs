@@ -50,6 +50,7 @@
 pub mod anonymous;
 pub mod client;
 pub mod gate;
+pub mod handle;
 pub mod impersonate;
 pub mod logon;
 pub mod pipe;
@@ -67,6 +68,7 @@ pub mod work;
 pub use anonymous::AnonymousLogon;
 pub use client::{ClientContext, Refreshed, TokenControl};
 pub use gate::{GateInput, GateStep, Verdict};
+pub use handle::{OpenAs, TokenHandle};
 pub use impersonate::{Impersonation, OnOpen, Outcome, Pending, Terms};
 pub use logon::{LogonKind, LogonSession};
 pub use pipe::{Pipe, PipeClient};

@@ -236,7 +236,7 @@ impl SubjectContext {
     /// # Source
     /// SeTcbPrivilege and SeAuditPrivilege are tested on the primary token; spec/nt-impersonation 2.18.
     #[must_use]
-    pub fn process_holds(&self, privilege: Privilege) -> bool {
+    pub fn primary_holds(&self, privilege: Privilege) -> bool {
         self.primary.state().privileges().is_enabled(privilege)
     }
 }

@@ -177,6 +177,22 @@ impl Thread {
         Exchanged { old, refused: None }
     }
 
+    /// Replaces what the thread wears if it is still `expected`, the same object on the same terms.
+    pub(crate) fn replace_if_unchanged(&self, expected: &Impersonation, worn: Impersonation) -> Replaced {
+        let mut record = self.record.write().unwrap_or_else(PoisonError::into_inner);
+        let is_unchanged = record
+            .worn
+            .as_ref()
+            .is_some_and(|now| now.token.is_same(&expected.token) && now.terms() == expected.terms());
+        if !is_unchanged {
+            drop(record);
+            return Replaced::Changed(worn);
+        }
+        let old = record.worn.replace(worn);
+        drop(record);
+        Replaced::Done(old)
+    }
+
     /// Ends the thread: what it wears is given back, and it takes nothing on any more.
     ///
     /// # NT
@@ -224,6 +240,14 @@ pub(crate) struct Exchanged {
     pub(crate) old: Option<Impersonation>,
     #[expect(dead_code, reason = "held only to be dropped outside the lock")]
     refused: Option<Impersonation>,
+}
+
+/// Whether a conditional exchange happened; what is left over is dropped outside the lock.
+#[must_use = "dropping the old token is the caller's to time"]
+#[derive(Debug)]
+pub(crate) enum Replaced {
+    Done(Option<Impersonation>),
+    Changed(Impersonation),
 }
 
 impl ThreadRef {

@@ -262,6 +262,22 @@ impl ThreadRef {
         self.impersonate_token(token, Terms { level, reach: Reach::AllHeld, on_open: OnOpen::Share })
     }
 
+    /// Takes a copy of the own process's token on, to lower what the thread can do.
+    ///
+    /// # Errors
+    /// - the pool's statuses when the copy cannot be made, and as for [`ThreadRef::prepare_token`].
+    ///
+    /// # NT
+    /// `ImpersonateSelf`.
+    ///
+    /// # Source
+    /// ImpersonateSelf (page); spec/nt-impersonation 2.25.
+    #[doc(alias = "ImpersonateSelf")]
+    #[track_caller]
+    pub fn impersonate_self(&self, level: ImpersonationLevel) -> Result<Outcome, NtStatus> {
+        self.assign(&self.process().reference_primary().copy_for_client(level)?)
+    }
+
     /// Asks the gate. The two tokens are read one after the other, never with both locks held.
     fn judge(&self, token: &TokenRef, level: ImpersonationLevel) -> Verdict {
         let process = self.process().reference_primary();

@@ -129,7 +129,7 @@ impl TokenRef {
     }
 
     /// Returns the part of a state that is in effect; the same snapshot when nothing needs stripping.
-    fn stripped(&self, source: &Arc<Snapshot>) -> Arc<Snapshot> {
+    pub(super) fn stripped(&self, source: &Arc<Snapshot>) -> Arc<Snapshot> {
         let state = source.state.effective_only();
         if state == source.state {
             return Arc::clone(source);
@@ -140,8 +140,14 @@ impl TokenRef {
     #[track_caller]
     fn copy(&self, kind: TokenKind, snapshot: Arc<Snapshot>) -> Result<Self, NtStatus> {
         let charge = Token::charge(self.system(), &snapshot.state)?;
-        let blueprint =
-            Blueprint { parent_id: self.parent_id, source: self.source, origin: self.origin, kind, snapshot };
+        let blueprint = Blueprint {
+            parent_id: self.parent_id,
+            source: self.source,
+            origin: self.origin,
+            kind,
+            snapshot,
+            descriptor: None,
+        };
         Ok(Token::assemble(self.system(), self.hold.again(), charge, blueprint))
     }
 }

@@ -7,14 +7,16 @@
 
 mod adjust;
 mod duplicate;
+mod protect;
 mod reference;
 mod trust;
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use vicar_nt::descriptor::Descriptor;
 use vicar_nt::token::TokenState;
 use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
 
@@ -121,6 +123,8 @@ pub struct Token {
     is_in_use: AtomicBool,
     state_id: AtomicU64,
     state: RwLock<Arc<Snapshot>>,
+    /// Who may open it; made when it is first asked for, `None` inside when it cannot be made.
+    descriptor: OnceLock<Option<Descriptor>>,
     // Fields drop in this order: the hold may end the session and call termination routines.
     hold: SessionHold,
     _charge: Charge,
@@ -133,12 +137,19 @@ struct Blueprint {
     origin: Luid,
     kind: TokenKind,
     snapshot: Arc<Snapshot>,
+    descriptor: Option<Descriptor>,
 }
 
 impl Token {
     /// Charges the pool for a token with this state.
     pub(crate) fn charge(system: &System, state: &TokenState) -> Result<Charge, NtStatus> {
-        system.pool().charge(Purpose::Token, size_of::<Self>().saturating_add(state.size_of_copy()))
+        Self::charge_with(system, state, 0)
+    }
+
+    /// Charges the pool for a token with this state and so many bytes more.
+    fn charge_with(system: &System, state: &TokenState, more: usize) -> Result<Charge, NtStatus> {
+        let bytes = size_of::<Self>().saturating_add(state.size_of_copy()).saturating_add(more);
+        system.pool().charge(Purpose::Token, bytes)
     }
 
     #[track_caller]
@@ -150,13 +161,14 @@ impl Token {
             origin: spec.origin,
             kind: spec.kind,
             snapshot: Arc::new(snapshot),
+            descriptor: None,
         };
         Self::assemble(system, hold, charge, blueprint)
     }
 
     #[track_caller]
     fn assemble(system: &System, hold: SessionHold, charge: Charge, blueprint: Blueprint) -> TokenRef {
-        let Blueprint { parent_id, source, origin, kind, snapshot } = blueprint;
+        let Blueprint { parent_id, source, origin, kind, snapshot, descriptor } = blueprint;
         TokenRef::adopt(Arc::new(Self {
             system: system.clone(),
             number: system.next_number(),
@@ -168,6 +180,7 @@ impl Token {
             is_in_use: AtomicBool::new(false),
             state_id: AtomicU64::new(snapshot.id),
             state: RwLock::new(snapshot),
+            descriptor: descriptor.map_or_else(OnceLock::new, |given| OnceLock::from(Some(given))),
             hold,
             _charge: charge,
         }))

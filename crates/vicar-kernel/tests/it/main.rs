@@ -11,6 +11,7 @@ mod gate;
 mod impersonate;
 mod logon;
 mod matrix;
+mod open;
 mod pipe;
 mod pool;
 mod property;

@@ -209,7 +209,7 @@ fn t156_what_belongs_to_the_process_is_asked_of_the_process() {
     let world = World::new();
     let thread = world.wearing(Who::A, Imp);
     let subject = SubjectContext::capture(&thread);
-    assert!(subject.process_holds(Privilege::Tcb) && !subject.holds(Privilege::Tcb, AccessMode::User));
+    assert!(subject.primary_holds(Privilege::Tcb) && !subject.holds(Privilege::Tcb, AccessMode::User));
 }
 
 #[test]
