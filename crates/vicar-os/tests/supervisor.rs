@@ -37,6 +37,8 @@ fn main() -> ExitCode {
             ("whom_pam_accepts_must_still_have_an_account", whom_pam_accepts_must_still_have_an_account),
             ("many_sign_ins_run_at_once", many_sign_ins_run_at_once),
             ("a_hanging_module_is_killed_and_blocks_no_look_up", a_hanging_module_is_killed_and_blocks_no_look_up),
+            ("a_hanging_database_is_given_up", a_hanging_database_is_given_up),
+            ("many_look_ups_leave_nothing_behind", many_look_ups_leave_nothing_behind),
             ("too_many_waiting_are_told_so", too_many_waiting_are_told_so),
             ("a_refusal_is_slow_and_takes_no_place", a_refusal_is_slow_and_takes_no_place),
             ("when_it_dies_every_call_says_so_at_once", when_it_dies_every_call_says_so_at_once),
@@ -359,6 +361,60 @@ fn a_hanging_module_is_killed_and_blocks_no_look_up() {
     // The sleeping program went with its helper.
     eventually(|| children_of(supervisor.pid()).is_empty());
     assert!(supervisor.is_alive());
+}
+
+fn a_hanging_database_is_given_up() {
+    let scratch = Scratch::new();
+    with_accounts(&scratch, "");
+    scratch.service("vicar", UNIX);
+    let mut options = scratch.options();
+    options.lookups = 2;
+    options.lookup_limit = Duration::from_secs(1);
+    options.conversation_limit = Duration::from_secs(1);
+    let supervisor = Supervisor::fork(options).unwrap();
+    // Whoever opens this waits for somebody to write, and nobody will.
+    let pipe = scratch.0.join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o644), 0)
+        .unwrap();
+    mount(&["--bind".as_ref(), pipe.as_os_str(), "/etc/passwd".as_ref()]);
+    let start = Instant::now();
+    let callers: Vec<_> = (0..2)
+        .map(|_| {
+            let supervisor = supervisor.clone();
+            std::thread::spawn(move || supervisor.resolve("alice"))
+        })
+        .collect();
+    let sign_in = supervisor.authenticate(credentials("vicar", "alice", "correct horse"));
+    assert_eq!(sign_in, Err(SignInError::Unavailable(Unavailable::TimedOut)));
+    for caller in callers {
+        assert_eq!(caller.join().unwrap(), Err(ResolveError::Unavailable(Unavailable::TimedOut)));
+    }
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    mount(&["--bind".as_ref(), scratch.0.join("passwd").as_os_str(), "/etc/passwd".as_ref()]);
+    assert_eq!(supervisor.resolve("alice").unwrap().identity.uid().raw(), ALICE);
+}
+
+fn many_look_ups_leave_nothing_behind() {
+    let supervisor = Supervisor::fork(options()).unwrap();
+    let open = || fs::read_dir(format!("/proc/{}/fd", supervisor.pid())).unwrap().count();
+    supervisor.resolve("root").unwrap();
+    eventually(|| children_of(supervisor.pid()).is_empty());
+    let before = open();
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            let supervisor = supervisor.clone();
+            std::thread::spawn(move || {
+                for _ in 0..100 {
+                    assert_eq!(supervisor.resolve("root").unwrap().name, "root");
+                    assert_eq!(supervisor.resolve("carol"), Err(ResolveError::Account(AccountError::Unknown)));
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    eventually(|| children_of(supervisor.pid()).is_empty() && open() == before);
 }
 
 fn too_many_waiting_are_told_so() {

@@ -266,21 +266,9 @@ const fn patience(limit: Duration) -> Duration {
 /// Checks that the parts of the credentials can be what they are said to be.
 fn checked(credentials: Credentials) -> Result<SignIn, SignInError> {
     let Credentials { service, user, password, remote_host } = credentials;
-    let is_text = |text: &[u8], most: usize| (1..=most).contains(&text.len()) && !text.contains(&0);
-    let is_file_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if !is_text(service.as_bytes(), wire::MAX_SERVICE_LEN) || !service.bytes().all(is_file_name) {
-        return Err(SignInError::Malformed(Field::Service));
-    }
-    if !is_text(user.as_bytes(), wire::MAX_USER_LEN) {
-        return Err(SignInError::Malformed(Field::User));
-    }
-    if !is_text(password.expose(), crate::sys::pam::MAX_ANSWER_LEN) {
-        return Err(SignInError::Malformed(Field::Password));
-    }
-    if remote_host.as_deref().is_some_and(|host| !is_text(host.as_bytes(), wire::MAX_HOST_LEN)) {
-        return Err(SignInError::Malformed(Field::RemoteHost));
-    }
-    Ok(SignIn { service, user, password, remote_host })
+    let sign_in = SignIn { service, user, password, remote_host };
+    sign_in.check().map_err(SignInError::Malformed)?;
+    Ok(sign_in)
 }
 
 #[cfg(test)]
@@ -312,7 +300,7 @@ mod tests {
         for password in ["", "z\0q", &"z".repeat(512)] {
             check("vicar", "alice", password, None, Some(Field::Password));
         }
-        for host in ["", "h\0", &"h".repeat(256)] {
+        for host in ["", "h\0", "a b", "h\n", &"h".repeat(256)] {
             check("vicar", "alice", "zq", Some(host), Some(Field::RemoteHost));
         }
     }

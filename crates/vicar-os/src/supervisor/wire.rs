@@ -7,7 +7,7 @@ mod error;
 
 pub(crate) use error::{operation, operation_tag};
 
-use super::error::SignInError;
+use super::error::{Field, SignInError};
 use super::secret::Secret;
 use crate::source::Account;
 use crate::{KernelGid, KernelUid, UnixIdentity};
@@ -59,6 +59,29 @@ pub(crate) struct SignIn {
     pub(crate) remote_host: Option<String>,
 }
 
+impl SignIn {
+    /// Whether every part can be what it is said to be; otherwise, which one cannot.
+    pub(crate) fn check(&self) -> Result<(), Field> {
+        let is_text = |text: &[u8], most: usize| (1..=most).contains(&text.len()) && !text.contains(&0);
+        let is_file_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if !is_text(self.service.as_bytes(), MAX_SERVICE_LEN) || !self.service.bytes().all(is_file_name) {
+            return Err(Field::Service);
+        }
+        if !is_text(self.user.as_bytes(), MAX_USER_LEN) {
+            return Err(Field::User);
+        }
+        if !is_text(self.password.expose(), crate::sys::pam::MAX_ANSWER_LEN) {
+            return Err(Field::Password);
+        }
+        // It ends up in logs and in look-ups: addresses and host names have no other characters.
+        let is_host = |host: &str| is_text(host.as_bytes(), MAX_HOST_LEN) && host.bytes().all(|b| b.is_ascii_graphic());
+        if !self.remote_host.as_deref().is_none_or(is_host) {
+            return Err(Field::RemoteHost);
+        }
+        Ok(())
+    }
+}
+
 /// What the supervisor answers. For a look-up only [`SignInError::Account`] and [`SignInError::Unavailable`] occur.
 pub(crate) type Answer = Result<Account, SignInError>;
 
@@ -97,16 +120,21 @@ pub(crate) fn decode_question(bytes: &[u8]) -> Result<Question, Malformed> {
     let ask = match reader.byte()? {
         1 => Ask::Name(reader.string(MAX_USER_LEN)?),
         2 => Ask::Uid(reader.number()?),
-        3 => Ask::SignIn(SignIn {
-            service: reader.string(MAX_SERVICE_LEN)?,
-            user: reader.string(MAX_USER_LEN)?,
-            password: Secret::new(without_zero(reader.text(crate::sys::pam::MAX_ANSWER_LEN)?)?),
-            remote_host: match reader.byte()? {
-                0 => None,
-                1 => Some(reader.string(MAX_HOST_LEN)?),
-                _ => return Err(Malformed),
-            },
-        }),
+        3 => {
+            let sign_in = SignIn {
+                service: reader.string(MAX_SERVICE_LEN)?,
+                user: reader.string(MAX_USER_LEN)?,
+                password: Secret::new(without_zero(reader.text(crate::sys::pam::MAX_ANSWER_LEN)?)?),
+                remote_host: match reader.byte()? {
+                    0 => None,
+                    1 => Some(reader.string(MAX_HOST_LEN)?),
+                    _ => return Err(Malformed),
+                },
+            };
+            // The sender has checked this as well, but the sender is not the one who has the rights.
+            sign_in.check().map_err(|_field| Malformed)?;
+            Ask::SignIn(sign_in)
+        }
         _ => return Err(Malformed),
     };
     reader.end()?;

@@ -114,6 +114,29 @@ fn texts_with_zero_bytes_or_beyond_their_limit_are_refused() {
 }
 
 #[test]
+fn a_sender_that_checks_nothing_gets_no_service_file_of_its_own() {
+    for (service, user, password, host) in [
+        ("../../tmp/mine", "alice", "p", None),
+        ("", "alice", "p", None),
+        ("vicar", "", "p", None),
+        ("vicar", "alice", "", None),
+        ("vicar", "alice", "p", Some("")),
+        ("vicar", "alice", "p", Some("192.0.2.1\nroot logged in")),
+    ] {
+        let sign_in = SignIn {
+            service: service.into(),
+            user: user.into(),
+            password: Secret::new(password),
+            remote_host: host.map(str::to_owned),
+        };
+        assert!(
+            decode_question(&encode_question(&Question { id: 1, ask: Ask::SignIn(sign_in) })).is_err(),
+            "{service:?}"
+        );
+    }
+}
+
+#[test]
 fn an_identity_has_one_spelling() {
     let good = encode_answer(&Ok(account(2)));
     // tag, name length and name, uid: the primary group and the count come next, then groups 7, 100, 101.

@@ -120,6 +120,9 @@ impl core::error::Error for OracleError {
 }
 
 /// The handle of an oracle process; questions are answered one after the other. The process ends with it.
+///
+/// A yardstick for tests and proofs, not a part of a server: whoever holds the handle can do these things as anybody
+/// but user 0.
 pub struct Oracle {
     socket: Mutex<UnixStream>,
     process: Pid,
