@@ -139,7 +139,7 @@ impl Scene {
         if order.source_slash && !is_directory {
             return Err(Failure::NOT_FOUND);
         }
-        if order.destination.slash && !is_directory {
+        if order.destination.slash && !is_directory && self.there.is_none() {
             return Err(Failure::CONFLICT);
         }
         if let Some(status) = conditional::refusal(headers, Some(&self.source_stat), Purpose::Change) {
