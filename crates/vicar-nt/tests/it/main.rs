@@ -1,0 +1,16 @@
+//! The public interface, against vectors and against properties.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod bytes;
+mod case;
+mod check_properties;
+mod model;
+mod sddl_properties;
+mod vectors;

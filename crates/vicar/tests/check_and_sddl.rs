@@ -1,0 +1,169 @@
+//! The streams of `vicar check` and `vicar sddl`, and their one-question forms.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value as Json, json};
+
+fn vicar(args: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vicar"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    // A command that does not read its input closes it, which is its right.
+    let _ = writer.join().unwrap();
+    output
+}
+
+fn stream(command: &str, lines: &[String]) -> Vec<Json> {
+    let output = vicar(&[command, "--jsonl"], &lines.join("\n"));
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+fn vectors(path: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors").join(path);
+    let mut files: Vec<_> = match std::fs::read_dir(&path) {
+        Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
+        Err(_) => vec![path],
+    };
+    files.sort();
+    let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn case(fields: &str) -> String {
+    format!(r#"{{"id":1,"sddl":"O:SYG:SYD:(A;;FR;;;WD)","desired":"0x1",{fields}}}"#)
+}
+
+const TOKEN: &str = r#""token":{"user":"S-1-5-21-1-2-3-1001","groups":["S-1-1-0"]}"#;
+
+#[test]
+fn every_check_vector_is_answered_in_order() {
+    let lines = vectors("check");
+    let answers = stream("check", &lines);
+    assert_eq!(answers.len(), lines.len());
+    for (line, answer) in lines.iter().zip(&answers) {
+        let row: Json = serde_json::from_str(line).unwrap();
+        let fields = ["granted", "results", "status"];
+        let given = fields.iter().find_map(|field| answer.get(field)).unwrap_or(&Json::Null);
+        assert_eq!((&answer["id"], given), (&row["id"], &row["expect"]), "{line}\n{answer}");
+    }
+}
+
+#[test]
+fn a_bad_line_is_answered_and_the_next_one_read() {
+    let lines = [
+        case(TOKEN),
+        "not json".to_owned(),
+        r#"{"id":"x","sddl":"O:SYG:SY","desired":"0x1"}"#.to_owned(),
+        case(r#""token":{"user":"S-1-5-7","colour":"red"}"#),
+        case(r#""token":{"user":"S-1-5-7","groups":[{"sid":"WD","attrs":"blue"}]}"#),
+        case(r#""token":{"user":"S-1-5-7","groups":[{"sid":"WD","attrs":"enabled","more":1}]}"#),
+        case(r#""token":{"user":"S-1-5-7","privileges":["SeNothingPrivilege"]}"#),
+        case(r#""token":{"user":"S-1-5-7","write_restricted":true}"#),
+        case(r#""token":{"user":"S-1-5-7","user_claims":{"a":{"type":4,"values":[1]}}}"#),
+        case(&format!(r#""api":"other",{TOKEN}"#)),
+        case(&format!(r#""caps":{{"S-1-17-9":[{{"sd_hex":"01","rule":1}}]}},{TOKEN}"#)),
+        case(&format!(r#""mapping":"car",{TOKEN}"#)),
+        format!(r#"{{"id":1,"sddl":"O:SYG:SYD:(A;;FR;;;XX)","desired":"0x1",{TOKEN}}}"#),
+        "[]".to_owned(),
+        String::new(),
+        case(&format!(r#""colour":"red","notes":{{"a":1}},{TOKEN}"#)),
+    ];
+    let answers = stream("check", &lines);
+    assert_eq!(answers.len(), lines.len() - 1, "a blank line is no question");
+    let last = answers.len() - 1;
+    for (index, answer) in answers.iter().enumerate() {
+        match index {
+            0 => assert_eq!(*answer, json!({"id": 1, "granted": "0x00000001"})),
+            _ if index == last => assert_eq!(*answer, json!({"id": 1, "granted": "0x00000001"})),
+            _ => assert!(answer["error"].is_string() && answer.get("granted").is_none(), "{index}: {answer}"),
+        }
+    }
+    assert_eq!((&answers[1]["id"], &answers[2]["id"]), (&Json::Null, &json!("x")));
+}
+
+#[test]
+fn malformed_bytes_are_answered_with_their_status() {
+    for line in vectors("descriptor/rejects.jsonl") {
+        let row: Json = serde_json::from_str(&line).unwrap();
+        let question = json!({"id": row["id"], "sd_hex": row["hex"], "desired": 1, "token": {"user": "SY"}});
+        let answers = stream("check", &[question.to_string()]);
+        assert_eq!((&answers[0]["id"], &answers[0]["status"]), (&row["id"], &row["expect_status"]));
+    }
+}
+
+#[test]
+fn sddl_goes_both_ways() {
+    let lines = vectors("sddl/bytes.jsonl");
+    for (line, answer) in lines.iter().zip(stream("sddl", &lines)) {
+        let row: Json = serde_json::from_str(line).unwrap();
+        assert_eq!(answer, json!({"id": row["id"], "hex": row["expect_hex"]}));
+    }
+    for line in vectors("sddl/normalises.jsonl") {
+        let row: Json = serde_json::from_str(&line).unwrap();
+        let hex = stream("sddl", std::slice::from_ref(&line)).remove(0);
+        let back = json!({"id": row["id"], "hex": hex["hex"], "domain": row.get("domain")});
+        let text = stream("sddl", &[back.to_string()]).remove(0);
+        assert_eq!(text, json!({"id": row["id"], "sddl": row["expect_sddl"]}));
+    }
+    let lines = vectors("sddl/rejects.jsonl");
+    for (line, answer) in lines.iter().zip(stream("sddl", &lines)) {
+        let row: Json = serde_json::from_str(line).unwrap();
+        assert_eq!((&answer["id"], &answer["at"]), (&row["id"], &row["expect_at"]), "{answer}");
+        assert!(answer["error"].is_string());
+    }
+}
+
+#[test]
+fn one_question_ends_with_its_exit_code() {
+    let ask = |more: &[&str]| {
+        let question = ["check", "--sddl", "O:SYG:SYD:(D;;FW;;;BG)(A;;FR;;;WD)", "--user", "S-1-22-1-1000"];
+        vicar(&[&question[..], more].concat(), "")
+    };
+    let right = ask(&["--group", "WD", "--desired", "FR"]);
+    assert_eq!(right.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&right.stdout), "granted 0x00120089\n");
+    assert_eq!(ask(&["--group", "WD:deny_only", "--desired", "FR"]).status.code(), Some(1));
+    assert_eq!(ask(&["--desired", "ZZ"]).status.code(), Some(2));
+    assert_eq!(ask(&["--desired", "FR", "--group", "WD:purple"]).status.code(), Some(2));
+    let told = ask(&["--group", "WD", "--desired", "FR", "--explain"]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    for words in ["Deny Guests", "Allow Everyone", "somebody else", "granted file read (FR)"] {
+        assert!(told.contains(words), "{words} in\n{told}");
+    }
+    let json = ask(&["--group", "WD", "--desired", "FW", "--json", "--explain"]);
+    assert_eq!(json.status.code(), Some(1));
+    let json: Json = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["status"], "STATUS_ACCESS_DENIED");
+    assert!(json["steps"].as_array().is_some_and(|steps| steps.len() > 3));
+}
+
+#[test]
+fn wrong_text_is_shown_where_it_is_wrong() {
+    let right = vicar(&["sddl", "O:SYD:"], "");
+    assert_eq!(right.status.code(), Some(0));
+    let hex = String::from_utf8(right.stdout).unwrap();
+    let text = vicar(&["sddl", "--hex", hex.trim()], "");
+    assert_eq!(String::from_utf8_lossy(&text.stdout), "O:SYD:\n");
+    let wrong = vicar(&["sddl", "D:(A;;GA;;;é)"], "");
+    assert_eq!(wrong.status.code(), Some(2));
+    let shown = String::from_utf8(wrong.stderr).unwrap();
+    assert!(shown.contains("expected a SID") && shown.contains("D:(A;;GA;;;é)"), "{shown}");
+}
