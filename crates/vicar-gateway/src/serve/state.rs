@@ -65,6 +65,12 @@ impl core::error::Error for StateError {}
 /// - [`StateError`] when it cannot be made, is not this user's own, or lies in the share.
 pub fn open(path: &Path, share: &Path) -> Result<PathBuf, StateError> {
     let failed = |operation| move |error| StateError::System { operation, path: path.to_owned(), error };
+    let absolute = std::path::absolute(path).map_err(failed("find"))?;
+    // What exists of it says where it will be, before anything is made there.
+    let existing = absolute.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+    if existing.is_some_and(|existing| existing.starts_with(share)) {
+        return Err(StateError::Overlaps { path: absolute });
+    }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("create"))?;
     let real = path.canonicalize().map_err(failed("find"))?;
     let stat = rustix::fs::stat(&real).map_err(|errno| failed("look at")(errno.into()))?;
@@ -96,7 +102,11 @@ mod tests {
         assert!(open(&state, &share).is_ok());
         std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o770)).unwrap();
         assert!(matches!(open(&state, &share), Err(StateError::NotOurs { mode: 0o770, .. })));
-        assert!(matches!(open(&share.join("state"), &share), Err(StateError::Overlaps { .. })));
+        assert!(matches!(open(&share.join("a/state"), &share), Err(StateError::Overlaps { .. })));
+        let link = dir.join("link");
+        std::os::unix::fs::symlink(&share, &link).unwrap();
+        assert!(matches!(open(&link.join("state"), &share), Err(StateError::Overlaps { .. })));
+        assert_eq!(std::fs::read_dir(&share).unwrap().count(), 0);
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

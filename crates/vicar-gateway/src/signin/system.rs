@@ -1,8 +1,11 @@
 //! This system's accounts through the supervisor, and this server's right to act as them.
 
 use super::account::{Account, AccountError, Accounts, Logon, LogonRefused};
-use vicar_os::supervisor::{Credentials, ResolveError, Secret, SignInError, Supervisor};
+use vicar_os::supervisor::{Credentials, PamStep, ResolveError, Secret, SignInError, Supervisor};
 use vicar_os::{ClientContext, LogonKind, Server, UnixIdentity};
+
+/// PAM_AUTHINFO_UNAVAIL: what knows the passwords could not be reached, whichever was given.
+const AUTHINFO_UNAVAIL: i32 = 9;
 
 impl Accounts for Supervisor {
     fn resolve(&self, name: &str) -> Result<Account, AccountError> {
@@ -44,10 +47,12 @@ fn of_account(error: vicar_os::source::AccountError) -> AccountError {
 }
 
 /// Whoever is refused before or instead of a look at the password is told what a wrong password is told: anything else
-/// would tell strangers which accounts there are.
+/// would tell strangers which accounts there are. A module that fails in its own way at a wrong password, as pam_exec does,
+/// counts as one that refuses: otherwise its errors could be guessed against without being held back.
 fn of_sign_in(error: &SignInError) -> AccountError {
     match error {
         SignInError::Malformed(_) | SignInError::WrongCredentials | SignInError::NotAdmitted(_) => AccountError::Denied,
+        SignInError::Pam { step: PamStep::Authenticate, code } if *code != AUTHINFO_UNAVAIL => AccountError::Denied,
         SignInError::PasswordExpired
         | SignInError::AccountExpired
         | SignInError::AccountDenied

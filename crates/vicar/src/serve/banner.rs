@@ -117,7 +117,8 @@ impl Banner {
         }
         match &self.sign_in {
             SignIn::PasswordFile { file, people } => {
-                writeln!(out, "  sign in with       password file {file} ({people} people)")?;
+                let noun = if *people == 1 { "person" } else { "people" };
+                writeln!(out, "  sign in with       password file {file} ({people} {noun})")?;
             }
             SignIn::Pam { service, uid_min } => {
                 writeln!(out, "  sign in with       Linux accounts (PAM service \"{service}\"), uid >= {uid_min}")?;

@@ -1,15 +1,20 @@
 //! The runtime: from the first connection to the last.
 
 use super::start::Ready;
+use std::io::Write as _;
 use std::sync::mpsc;
 use std::time::Duration;
 use vicar_gateway::serve::signal::stop_on_signals;
 use vicar_gateway::serve::{Gateway, Stopped, Stopper};
+use vicar_os::supervisor::Supervisor;
 
 /// How long jobs that a cut request began may take to end by themselves.
 const JOBS_AFTER_DRAIN: Duration = Duration::from_secs(10);
 /// The same when the server was told to end at once.
 const JOBS_AFTER_CUT: Duration = Duration::from_millis(500);
+
+/// How often the supervisor is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How it ended: the server, and what ran beside it (if it did end).
 #[derive(Debug)]
@@ -18,6 +23,18 @@ pub(crate) struct Ending<T> {
     pub(crate) stopped: Stopped,
     /// What ran beside it.
     pub(crate) beside: Option<T>,
+}
+
+/// Says once, on standard error, that the supervisor is gone.
+async fn watch(supervisor: Supervisor) {
+    while supervisor.is_alive() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    // Standard error may be gone too; the audit log has a line for each sign-in that fails for it.
+    let _ = writeln!(
+        std::io::stderr(),
+        "vicar: the supervisor has ended; no account can sign in until this server is started again"
+    );
 }
 
 impl Ready {
@@ -41,6 +58,7 @@ impl Ready {
             let stopper = gateway.stopper();
             stop_on_signals(stopper.clone()).map_err(|error| format!("cannot take signals: {error}"))?;
             let mut serving = tokio::spawn(gateway.run());
+            tokio::spawn(watch(supervisor.clone()));
             let beside = beside(stopper);
             tokio::pin!(beside);
             // Whichever ends first, the server's end is the end.

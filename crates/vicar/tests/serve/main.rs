@@ -1,0 +1,7 @@
+//! `vicar serve` as an administrator runs it.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test program")]
+
+mod identity;
+mod refused;
+mod server;
+mod signals;
