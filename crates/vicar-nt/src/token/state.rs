@@ -283,6 +283,15 @@ impl TokenState {
         self.device_groups.find(sid).any(|group| group.attributes.counts_for_deny())
     }
 
+    /// Returns this state with another process trust SID, or none.
+    ///
+    /// # NT
+    /// What the kernel does when a thread's process is trusted less than the token it takes on.
+    #[must_use]
+    pub fn with_trust(&self, trust: Option<Sid>) -> Self {
+        Self { trust, ..self.clone() }
+    }
+
     /// Returns whether the token is the result of filtering.
     #[must_use]
     pub const fn is_filtered(&self) -> bool {
