@@ -134,11 +134,11 @@ impl Pipe {
             State::Disconnected => return Err(NtStatus::PIPE_DISCONNECTED),
         };
         let Some(message) = queue.front_mut() else { return Ok(None) };
+        if limit == 0 && !message.bytes.is_empty() {
+            return Ok(Some(Vec::new())); // nothing is consumed, so nobody else becomes the author
+        }
         let taken = message.bytes.drain(..limit.min(message.bytes.len())).collect();
-        let replaced = match message.author.take() {
-            Some(next) => author.replace(next),
-            None => None,
-        };
+        let replaced = message.author.take().and_then(|next| author.replace(next));
         if message.bytes.is_empty() {
             queue.pop_front();
         }

@@ -5,11 +5,12 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use vicar_nt::NtStatus;
 
 use crate::gate::dominates;
+use crate::job::Job;
 use crate::qos::Reach;
 use crate::system::System;
 use crate::token::{Duplicate, DuplicateKind, TokenKind, TokenRef};
@@ -20,6 +21,7 @@ pub struct Process {
     system: System,
     id: u64,
     primary: RwLock<TokenRef>,
+    job: OnceLock<Job>,
 }
 
 /// A shared handle to a [`Process`]; lives as long as any of its threads.
@@ -40,7 +42,12 @@ impl Process {
     pub fn new(system: &System, primary: TokenRef) -> Result<ProcessRef, NtStatus> {
         claim(system, &primary)?;
         let id = system.next_number();
-        Ok(ProcessRef(Arc::new(Self { system: system.clone(), id, primary: RwLock::new(primary) })))
+        Ok(ProcessRef(Arc::new(Self {
+            system: system.clone(),
+            id,
+            primary: RwLock::new(primary),
+            job: OnceLock::new(),
+        })))
     }
 
     /// Returns the world of this process.
@@ -51,6 +58,20 @@ impl Process {
     /// Returns a number that no other process or thread of this system has.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Puts this process into a job, for life.
+    ///
+    /// # Errors
+    /// - `STATUS_ACCESS_DENIED` when it is in one.
+    #[doc(alias = "NtAssignProcessToJobObject")]
+    pub fn assign_job(&self, job: &Job) -> Result<(), NtStatus> {
+        self.job.set(job.clone()).map_err(|_| NtStatus::ACCESS_DENIED)
+    }
+
+    /// Returns the job this process is in, if any.
+    pub fn job(&self) -> Option<&Job> {
+        self.job.get()
     }
 
     /// Takes a reference on the primary token.
@@ -103,7 +124,7 @@ impl Process {
 }
 
 impl ProcessRef {
-    /// Makes a process that inherits a copy of this one's primary token, whatever the calling thread wears.
+    /// Makes a process that inherits a copy of this one's primary token, and its job, whatever the calling thread wears.
     ///
     /// # Errors
     /// - the statuses of [`TokenRef::duplicate`].
@@ -112,7 +133,11 @@ impl ProcessRef {
     /// Impersonation tokens are not inherited by processes (CreateProcess page); spec/nt-impersonation 4.1.
     pub fn create_child(&self) -> Result<Self, NtStatus> {
         let wanted = Duplicate { kind: DuplicateKind::Primary, level: None, reach: Reach::AllHeld };
-        Process::new(&self.0.system, self.reference_primary().duplicate(wanted)?)
+        let child = Process::new(&self.0.system, self.reference_primary().duplicate(wanted)?)?;
+        if let Some(job) = self.job() {
+            child.assign_job(job)?;
+        }
+        Ok(child)
     }
 
     /// Returns whether both are the same process.

@@ -245,7 +245,9 @@ impl WorkQueue {
                 removed = line.remove(index);
             }
         }
-        item.0.is_queued.store(false, Ordering::Release);
+        if removed.is_some() {
+            item.0.is_queued.store(false, Ordering::Release);
+        }
         drop(lines);
         removed.is_some()
     }
@@ -270,13 +272,14 @@ impl WorkQueueHandle {
         if lines.is_closed || self.0.live.load(Ordering::Acquire) == 0 {
             return Err(QueueError::Closed);
         }
-        if item.0.is_queued.load(Ordering::Acquire) {
+        // One step, because the item may be offered to another queue at the same moment.
+        if item.0.is_queued.swap(true, Ordering::AcqRel) {
             return Err(QueueError::AlreadyQueued);
         }
         if lines.critical.len().saturating_add(lines.delayed.len()) >= self.0.capacity {
+            item.0.is_queued.store(false, Ordering::Release);
             return Err(QueueError::Full);
         }
-        item.0.is_queued.store(true, Ordering::Release);
         match urgency {
             Urgency::Critical => lines.critical.push_back(item.clone()),
             Urgency::Delayed => lines.delayed.push_back(item.clone()),

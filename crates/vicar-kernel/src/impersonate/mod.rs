@@ -9,7 +9,7 @@
 //! | allows | the token itself | as asked, at most the token's own | [`Outcome::AsRequested`] |
 //! | allows, token has more process trust | a copy with less | as asked | [`Outcome::AsRequested`] |
 //! | refuses | a copy | Identification | [`Outcome::Downgraded`] |
-//! | a copy cannot be made | nothing changes | | the error |
+//! | a copy cannot be made, or a job forbids the token | nothing changes | | the error |
 
 use vicar_nt::{ImpersonationLevel, NtStatus};
 
@@ -187,6 +187,8 @@ impl ThreadRef {
     /// - `STATUS_THREAD_IS_TERMINATING` when the thread has exited.
     /// - `STATUS_NO_MEMORY` when the thread's record cannot be made.
     /// - `STATUS_INSUFFICIENT_RESOURCES`, `STATUS_QUOTA_EXCEEDED` when a copy cannot be made.
+    /// - `STATUS_ACCESS_DENIED` when the process is in a job that forbids the token.
+    /// - `STATUS_NOT_SUPPORTED` when process trust must be lowered in a token whose parts cannot be put together anew.
     ///
     /// A refusal by the gate is not an error.
     ///
@@ -210,6 +212,9 @@ impl ThreadRef {
         let level = token.level().map_or(terms.level, |own| terms.level.capped_by(own));
         let verdict = self.judge(token, level);
         let (token, level) = install(token, level, &verdict)?;
+        if let Some(job) = self.process().job() {
+            job.judge(self.system().profile(), &token)?;
+        }
         let copy_on_open = terms.on_open == OnOpen::Copy;
         let worn = Impersonation { token, level, reach: terms.reach, copy_on_open };
         Ok(Pending { thread: self.clone(), worn, verdict, record_charge })

@@ -6,6 +6,7 @@
 //! reference. Which bits of a state follow from which others is decided in `vicar-nt`, never here.
 
 mod adjust;
+mod compare;
 mod duplicate;
 mod protect;
 mod reference;

@@ -394,7 +394,7 @@ fn explaining_gives_the_same_verdict_and_ends_with_the_step_that_decided() {
 }
 
 #[test]
-fn a_child_process_gets_the_primary_token_whatever_its_maker_wears() {
+fn t163_t164_a_child_process_gets_the_primary_token_whatever_its_maker_wears() {
     let world = World::new();
     let server = world.thread(Who::Ns);
     let _ = server.impersonate(&context(&world, Who::B, Imp)).unwrap();

@@ -109,7 +109,7 @@ fn t028_saving_and_restoring_gives_the_same_record_field_by_field() {
 }
 
 #[test]
-fn t029_a_restore_that_fails_ends_in_a_revert() {
+fn a_restore_that_cannot_be_copied_ends_in_a_revert() {
     let world = World::new();
     let server = world.thread(Who::Nsx);
     let primary = server.process().reference_primary();

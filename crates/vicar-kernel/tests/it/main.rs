@@ -9,6 +9,7 @@ mod concurrency;
 mod fixture;
 mod gate;
 mod impersonate;
+mod job;
 mod logon;
 mod matrix;
 mod open;

@@ -111,6 +111,7 @@ fn t186_peeking_does_not_change_the_author() {
     let (pipe, end, client) = dynamic(&world, Who::A);
     end.write(&client, b"look").unwrap();
     assert_eq!(pipe.peek().unwrap().unwrap(), b"look");
+    assert_eq!(pipe.read(0).unwrap().unwrap(), b"");
     assert_eq!(pipe.impersonate(&world.thread(Who::Sys)), Err(NtStatus::CANNOT_IMPERSONATE));
 }
 

@@ -276,3 +276,24 @@ fn references_are_counted_and_their_source_lines_known() {
     assert_eq!(world.system.balance(), 0);
     assert!(world.system.outstanding().is_empty());
 }
+
+#[test]
+fn t146_the_level_makes_no_difference_to_equality() {
+    let world = World::new();
+    assert!(world.imp(Who::A, Identification).is_equal_to(&world.imp(Who::A, Imp)));
+    let token = world.token(Who::A);
+    let _ = token.adjust_privileges(&[enabled(Privilege::Shutdown)]);
+    assert!(token.is_equal_to(&world.token(Who::A)) && token.is_equal_to(&token));
+}
+
+#[test]
+fn t147_restriction_users_groups_and_privileges_do() {
+    let world = World::new();
+    let token = world.token(Who::A);
+    for other in [Who::Ar, Who::B, Who::Ae] {
+        assert!(!token.is_equal_to(&world.token(other)) && !world.token(other).is_equal_to(&token));
+    }
+    let fewer = world.token(Who::A);
+    let _ = fewer.adjust_privileges(&[removed(Privilege::Shutdown)]);
+    assert!(!fewer.is_equal_to(&token) && !token.is_equal_to(&fewer));
+}
