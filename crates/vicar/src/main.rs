@@ -32,7 +32,7 @@ enum Command {
     /// Shows the caller's token and what it is on this system.
     Whoami(command::whoami::Args),
     /// Decides who may do what with an object, and says why.
-    Check(command::check::Args),
+    Check(Box<command::check::Args>),
     /// Translates security descriptors between text (SDDL) and bytes.
     Sddl(command::sddl::Args),
 }
@@ -45,7 +45,7 @@ fn main() -> Exit {
         Command::Passwd(args) => command::passwd::run(args),
         Command::Run(args) => command::run::run(args),
         Command::Whoami(args) => command::whoami::run(args),
-        Command::Check(args) => command::check::run(args),
+        Command::Check(args) => command::check::run(*args),
         Command::Sddl(args) => command::sddl::run(args),
     }
 }

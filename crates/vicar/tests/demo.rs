@@ -1,5 +1,5 @@
 //! `vicar demo` as a newcomer runs it: what it prints, and that nothing stays.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test program")]
+#![expect(clippy::unwrap_used, reason = "test program")]
 
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
