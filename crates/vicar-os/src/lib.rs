@@ -31,9 +31,13 @@ mod testing;
 pub use client::ClientContext;
 pub use enter::{AsClient, EnterError, Misuse, Shown};
 pub use identity::{IdentityError, KernelGid, KernelUid, UnixIdentity};
-pub use pool::{AdoptError, Answer, ClientThread, ClientThreadOptions, ClientThreads, DEFAULT_UMASK, PoolError, RunError};
+pub use pool::{
+    AdoptError, Answer, ClientThread, ClientThreadOptions, ClientThreads, DEFAULT_UMASK, PoolError, RunError,
+};
 pub use project::{ProjectError, Projection, RootClients, project};
-pub use server::{AnonymousError, LogonError, Powerless, SelfTest, Server, StartError, StartOptions, StartReport, Starting};
+pub use server::{
+    AnonymousError, LogonError, Powerless, SelfTest, Server, StartError, StartOptions, StartReport, Starting,
+};
 pub use switch::powers::Powers;
 pub use vicar_kernel::{GateStep, LogonKind, Qos, Reach, Tracking};
 pub use vicar_nt::ImpersonationLevel;

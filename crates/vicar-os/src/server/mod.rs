@@ -34,7 +34,7 @@ use vicar_nt::{ImpersonationLevel, Luid, NtStatus, Privilege};
 /// let listener = std::os::unix::net::UnixListener::bind("/run/notes.sock")?;
 /// for stream in listener.incoming() {
 ///     let peer = source::peer::of(&stream?)?;
-///     let client = server.logon(LogonKind::Network, &peer.identity)?;
+///     let client = server.logon(LogonKind::Network, peer.identity())?;
 ///     let notes = server.run_as(&client, |_as_client| std::fs::read("/srv/notes/today.txt"))?;
 ///     println!("{:?}", notes.map(|text| text.len()));
 /// }

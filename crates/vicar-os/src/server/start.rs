@@ -189,7 +189,7 @@ impl Starting {
             (None, Some(Powerless::NoCapabilities))
         };
         let can_switch = self_test.is_some();
-        let state = token::of_server(&own, token::impersonate(can_switch)).map_err(StartError::Token)?;
+        let state = token::of_server(&own, &powers, can_switch).map_err(StartError::Token)?;
         let system = System::new(Profile::V4, Policy::strict());
         let session = system.logon(LogonKind::Service, None).map_err(StartError::Token)?;
         let spec = TokenSpec { state, kind: TokenKind::Primary, source: *b"vicar-os", origin: Luid::from_u64(0) };

@@ -27,7 +27,11 @@ pub fn of_own(own: &Own, kind: LogonKind, namespace: Namespace) -> Result<TokenS
     build(&own.identity, kind, privileges(own.effective, own.permitted, namespace))
 }
 
-fn build(identity: &UnixIdentity, kind: LogonKind, privileges: PrivilegeSet) -> Result<TokenState, NtStatus> {
+pub(crate) fn build(
+    identity: &UnixIdentity,
+    kind: LogonKind,
+    privileges: PrivilegeSet,
+) -> Result<TokenState, NtStatus> {
     let mut builder = TokenState::builder(sidmap::user_sid(identity.uid()))
         .integrity(integrity(identity.uid()))
         .primary_group(sidmap::group_sid(identity.gid()));

@@ -9,5 +9,5 @@ pub(crate) mod keyring;
 pub(crate) mod pam;
 pub(crate) mod seccomp;
 pub(crate) mod signal;
-pub(crate) mod thread;
 pub(crate) mod socket;
+pub(crate) mod thread;

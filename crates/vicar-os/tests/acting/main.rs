@@ -1,7 +1,6 @@
 //! A server acts as its clients, and the kernel says who gets what.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
