@@ -188,7 +188,6 @@ impl ThreadRef {
     /// - `STATUS_NO_MEMORY` when the thread's record cannot be made.
     /// - `STATUS_INSUFFICIENT_RESOURCES`, `STATUS_QUOTA_EXCEEDED` when a copy cannot be made.
     /// - `STATUS_ACCESS_DENIED` when the process is in a job that forbids the token.
-    /// - `STATUS_NOT_SUPPORTED` when process trust must be lowered in a token whose parts cannot be put together anew.
     ///
     /// A refusal by the gate is not an error.
     ///

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use vicar_nt::{ImpersonationLevel, NtStatus, Sid};
 
-use super::trust::with_trust;
 use super::{Blueprint, Snapshot, Token, TokenKind, TokenRef};
 use crate::policy::UnnamedLevel;
 use crate::qos::Reach;
@@ -123,7 +122,7 @@ impl TokenRef {
             return Err(NtStatus::BAD_IMPERSONATION_LEVEL);
         }
         let source = self.state();
-        let state = with_trust(&source.state, trust.as_ref()).ok_or(NtStatus::NOT_SUPPORTED)?;
+        let state = source.state.with_trust(trust);
         let snapshot = Snapshot { id: self.system().next_number(), modified_id: source.modified_id, state };
         self.copy(TokenKind::Impersonation(level), Arc::new(snapshot))
     }

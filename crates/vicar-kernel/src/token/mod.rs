@@ -10,7 +10,6 @@ mod compare;
 mod duplicate;
 mod protect;
 mod reference;
-mod trust;
 
 use std::fmt;
 use std::ops::Deref;
