@@ -40,7 +40,7 @@ fn t202_an_item_runs_as_the_system_and_wears_nobody() {
 }
 
 #[test]
-fn t203_t205_t206_t207_an_item_that_stays_a_client_at_any_level_is_fatal_even_when_it_is_gone() {
+fn t203_t207_an_item_that_stays_a_client_at_any_level_is_fatal_even_when_it_is_gone() {
     for level in ImpersonationLevel::ALL {
         let world = World::new();
         let (queue, stops) = start(&world, Who::Sys, 1);
@@ -180,17 +180,32 @@ fn t213_a_system_without_the_privilege_does_not_act_as_the_client_at_all() {
 fn t214_a_cancelled_item_never_runs_and_releases_its_client_once() {
     let world = World::new();
     let (queue, _stops) = start(&world, Who::Sys, 1);
+    let (release, held) = channel::<()>();
+    let held = Mutex::new(held);
+    let (sender, started) = channel();
+    let sender = Mutex::new(sender);
+    let blocker = WorkItem::new(&queue, move |_| {
+        report(&sender, ());
+        held.lock().unwrap().recv_timeout(SOON).unwrap();
+    });
+    queue.queue(&blocker, Urgency::Delayed).unwrap();
+    started.recv_timeout(SOON).unwrap();
     let client = context(&world, Who::A, Anonymous);
     let token = client.token().clone();
-    let item = WorkItem::new(&queue, move |_| assert_eq!(client.level(), Anonymous));
-    assert_eq!(token.reference_count(), 2);
-    assert!(!queue.cancel(&item));
+    let ran = Arc::new(Mutex::new(false));
+    let mark = Arc::clone(&ran);
+    let item = WorkItem::new(&queue, move |_| *mark.lock().unwrap() = client.level() == Anonymous);
+    queue.queue(&item, Urgency::Delayed).unwrap();
+    assert_eq!((queue.cancel(&item), queue.cancel(&item), token.reference_count()), (true, false, 2));
     drop(item);
     assert_eq!(token.reference_count(), 1);
+    release.send(()).unwrap();
+    drop(queue);
+    assert!(!*ran.lock().unwrap());
 }
 
 #[test]
-fn t215_what_an_item_owns_lives_until_it_has_run_and_dropping_the_queue_drains_it() {
+fn t206_t215_what_an_item_owns_lives_until_it_has_run_and_dropping_the_queue_drains_it() {
     let world = World::new();
     let (queue, _stops) = start(&world, Who::Sys, 2);
     let device = Arc::new(Mutex::new(0));
