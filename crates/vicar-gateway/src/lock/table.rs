@@ -94,13 +94,18 @@ pub enum Refusal {
 struct State<H> {
     by_token: HashMap<Token, Held<H>>,
     by_id: HashMap<FileId, Vec<Token>>,
+    /// How many of them are deep.
+    deep: usize,
+    /// No lock ends before this: until then nothing has to be looked through.
+    quiet_until: Option<Instant>,
 }
 
 impl<H: Clone> LockTable<H> {
     /// Makes an empty list.
     #[must_use]
     pub fn new(terms: Terms) -> Self {
-        Self { terms, state: Mutex::new(State { by_token: HashMap::new(), by_id: HashMap::new() }) }
+        let state = State { by_token: HashMap::new(), by_id: HashMap::new(), deep: 0, quiet_until: None };
+        Self { terms, state: Mutex::new(state) }
     }
 
     /// Returns how many and how long.
@@ -118,7 +123,7 @@ impl<H: Clone> LockTable<H> {
     /// Whether any lock is held that reaches beneath its own inode.
     #[must_use]
     pub fn has_deep(&self, now: Instant) -> bool {
-        self.lock(now).by_token.values().any(|held| held.deep)
+        self.lock(now).deep > 0
     }
 
     /// Returns the locks on one inode.
@@ -182,6 +187,8 @@ impl<H: Clone> LockTable<H> {
             ends: now.checked_add(timeout).unwrap_or(now),
         };
         state.by_id.entry(held.id).or_default().push(token.clone());
+        state.deep = state.deep.saturating_add(usize::from(held.deep));
+        state.note_end(held.ends);
         state.by_token.insert(token, held.clone());
         Ok(held)
     }
@@ -202,7 +209,9 @@ impl<H: Clone> LockTable<H> {
         let held = state.mine_mut(token, uid, covers).ok_or(Refusal::Unknown)?;
         held.timeout = timeout.min(self.terms.longest);
         held.ends = now.checked_add(held.timeout).unwrap_or(now);
-        Ok(held.clone())
+        let held = held.clone();
+        state.note_end(held.ends);
+        Ok(held)
     }
 
     /// Gives a lock back; only its holder can, on something it covers.
@@ -250,10 +259,13 @@ impl<H: Clone> LockTable<H> {
 
     fn lock(&self, now: Instant) -> MutexGuard<'_, State<H>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let over: Vec<Token> =
-            state.by_token.values().filter(|held| held.ends <= now).map(|held| held.token.clone()).collect();
-        for token in over {
-            state.forget(&token);
+        if state.quiet_until.is_some_and(|until| until <= now) {
+            let over: Vec<Token> =
+                state.by_token.values().filter(|held| held.ends <= now).map(|held| held.token.clone()).collect();
+            for token in over {
+                state.forget(&token);
+            }
+            state.quiet_until = state.by_token.values().map(|held| held.ends).min();
         }
         state
     }
@@ -268,8 +280,13 @@ impl<H> State<H> {
         self.by_token.values_mut().find(|held| held.token.as_str() == token && held.uid == uid && covers(held))
     }
 
+    fn note_end(&mut self, ends: Instant) {
+        self.quiet_until = Some(self.quiet_until.map_or(ends, |until| until.min(ends)));
+    }
+
     fn forget(&mut self, token: &Token) {
         let Some(held) = self.by_token.remove(token) else { return };
+        self.deep = self.deep.saturating_sub(usize::from(held.deep));
         if let Some(tokens) = self.by_id.get_mut(&held.id) {
             tokens.retain(|other| other != token);
             if tokens.is_empty() {

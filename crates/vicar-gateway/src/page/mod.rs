@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(size(1536), "1.5 KiB");
         assert_eq!(size(1 << 20), "1.0 MiB");
         assert_eq!(size(250 << 20), "250 MiB");
-        assert_eq!(size(u64::MAX), "16.0 EiB");
+        assert_eq!(size(u64::MAX), "15.9 EiB");
         assert_eq!(mode(&stat(Kind::Directory, 0o3775, 0)), "drwxrwsr-t");
         assert_eq!(mode(&stat(Kind::Regular, 0o4644, 0)), "-rwSr--r--");
     }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use vicar_os::fs::{FsError, Root};
+use http::StatusCode;
+use vicar_os::fs::{Errno, FsError, Root};
 use vicar_os::{AsClient, ClientContext, ClientThreads, RunError};
 
 use super::ShareOptions;
@@ -76,7 +77,7 @@ impl Jobs {
         self.run_plain(client, move |as_client| {
             let shown = as_client.shown();
             seen.get_or_init(|| (shown.uid.raw(), shown.gid.raw()));
-            let root = share.of(as_client, generation).map_err(|error| Failure::of(&error))?;
+            let root = share.of(as_client, generation).map_err(|error| of_root(&error))?;
             work(as_client, &root)
         })
         .await?
@@ -99,5 +100,14 @@ impl Jobs {
     /// Returns the spool as this client opened it; for use inside a job.
     pub(super) fn spool(&self, as_client: &AsClient<'_>, client: &ClientContext) -> Result<Arc<Root>, FsError> {
         self.spool.of(as_client, client.generation())
+    }
+}
+
+/// A share that is not there is the server's trouble, not the request's.
+fn of_root(error: &FsError) -> Failure {
+    if error.is(Errno::NOENT) || error.is(Errno::NOTDIR) {
+        Failure::status(StatusCode::SERVICE_UNAVAILABLE)
+    } else {
+        Failure::of(error)
     }
 }

@@ -8,7 +8,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use vicar_os::AsClient;
-use vicar_os::fs::{BeneathPath, Directory, Errno, File, FileId, FsError, Links, Name, Node, Root, Stat, Temp};
+use vicar_os::fs::{BeneathPath, Directory, Errno, File, FsError, Links, Name, Node, Root, Stat, Temp};
 
 use super::answer;
 use super::conditional::{self, Purpose};
@@ -32,14 +32,19 @@ pub(super) async fn serve(call: &Call<'_>, body: RequestBody) -> Result<Response
     }
     let declared = call.text(CONTENT_LENGTH)?.map(str::parse::<u64>).transpose().map_err(|_| Failure::BAD_REQUEST)?;
     let (upload, touch) = prepare(call).await?;
-    let touches = [touch];
-    guard::admit(call, &touches).await?;
+    guard::admit(call, &[touch]).await?;
     let length = upload.receive(call, body).await?;
     if declared.is_some_and(|declared| declared != length) {
         return Err(Failure::BAD_REQUEST);
     }
-    // The body may have taken an hour: whoever has locked it since is asked again.
-    guard::admit(call, &touches).await?;
+    // The body may have taken an hour: whoever has locked the place since is in the way.
+    if !call.locks().is_empty(Instant::now()) {
+        let (path, inner) = (call.path(), Arc::clone(call.inner));
+        let touch = call
+            .run(move |as_client, root| Target::find(as_client, root, &path)?.touch(as_client, root, path, &inner))
+            .await?;
+        guard::admit(call, &[touch]).await?;
+    }
     let (kept, inner) = (Arc::clone(&upload.kept), Arc::clone(call.inner));
     let path = call.path();
     let headers = Arc::clone(&call.headers);
@@ -53,7 +58,9 @@ pub(super) async fn serve(call: &Call<'_>, body: RequestBody) -> Result<Response
             kept.commit(as_client, &target, length, &inner)
         })
         .await?;
-    upload.keep();
+    if done.fate == Fate::InPlace {
+        upload.keep();
+    }
     let mut response = answer::bare(done.status);
     describe(response.headers_mut(), &done.stat);
     Ok(response)
@@ -106,8 +113,10 @@ impl Target {
         self.there.as_ref().map(|there| there.file.stat())
     }
 
-    fn id(&self) -> Option<FileId> {
-        self.stat().map(|stat| stat.id)
+    fn touch(&self, as_client: &AsClient<'_>, root: &Root, path: BeneathPath, inner: &Inner) -> Result<Touch, Failure> {
+        let above = guard::above(as_client, root, &self.directory, inner).map_err(|error| Failure::of(&error))?;
+        let change = if self.there.is_some() { Change::Content } else { Change::Name };
+        Ok(Touch { path, id: self.stat().map(|stat| stat.id), above, change })
     }
 }
 
@@ -129,6 +138,16 @@ enum KeptPlace {
 struct Done {
     status: StatusCode,
     stat: Stat,
+    fate: Fate,
+}
+
+/// What became of the file the body was kept in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is the file now.
+    InPlace,
+    /// Its content was copied, and it is to be removed.
+    Copied,
 }
 
 impl Kept {
@@ -156,7 +175,7 @@ impl Kept {
             }
             self.temp.link_new(as_client, &target.directory, &target.name).map_err(of)?;
             let stat = self.temp.stat(as_client).map_err(of)?;
-            return Ok(Done { status: StatusCode::CREATED, stat });
+            return Ok(Done { status: StatusCode::CREATED, stat, fate: Fate::InPlace });
         };
         if self.may_take_place_of(as_client, target, there)
             && self.temp.take_looks(as_client, &there.node).is_ok()
@@ -164,11 +183,11 @@ impl Kept {
         {
             let stat = self.temp.stat(as_client).map_err(of)?;
             inner.locks.follow(there.node.stat().id, stat.id, Instant::now());
-            return Ok(Done { status: StatusCode::NO_CONTENT, stat });
+            return Ok(Done { status: StatusCode::NO_CONTENT, stat, fate: Fate::InPlace });
         }
         there.file.replace_content(as_client, &self.temp, length).map_err(of)?;
         let stat = there.file.stat_now(as_client).map_err(of)?;
-        Ok(Done { status: StatusCode::NO_CONTENT, stat })
+        Ok(Done { status: StatusCode::NO_CONTENT, stat, fate: Fate::Copied })
     }
 
     /// Whether replacing the file keeps everything about it: it is the client's own, has one name, and that name is here.
@@ -241,6 +260,7 @@ impl Drop for Upload {
     fn drop(&mut self) {
         if !self.finished {
             let kept = Arc::clone(&self.kept);
+            // Closing it frees what it holds, which takes its time: that too is done there.
             self.jobs.leave(&self.caller.client, move |as_client| kept.temp.discard(as_client, &kept.beside));
         }
     }
@@ -255,10 +275,7 @@ async fn prepare(call: &Call<'_>) -> Result<(Upload, Touch), Failure> {
             if let Some(status) = conditional::refusal(&headers, target.stat(), Purpose::Change) {
                 return Err(Failure::status(status));
             }
-            let above =
-                guard::above(as_client, root, &target.directory, &inner).map_err(|error| Failure::of(&error))?;
-            let change = if target.there.is_some() { Change::Content } else { Change::Name };
-            let touch = Touch { path, id: target.id(), above, change };
+            let touch = target.touch(as_client, root, path, &inner)?;
             Ok((Kept::create(as_client, target, &caller, &inner.jobs)?, touch))
         })
         .await?;
