@@ -8,6 +8,7 @@
 extern crate alloc;
 
 pub mod acl;
+pub mod assign;
 pub mod check;
 pub mod claim;
 pub mod condition;

@@ -6,8 +6,10 @@
 
 mod adjust;
 mod build;
+mod filter;
 mod state;
 
 pub use adjust::{Adjusted, AdjustedGroups, GroupChange, PowerfulPrivileges};
 pub use build::{BuildError, Builder};
+pub use filter::{Filter, FilterFlags};
 pub use state::{AppContainer, Elevation, MandatoryPolicy, TokenFlags, TokenState};
