@@ -1,7 +1,6 @@
 //! One line of the audit log.
 
 use super::clock::rfc3339;
-use serde_json::{Map, Value};
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
@@ -31,6 +30,8 @@ pub struct Record {
     pub op: &'static str,
     /// The path, decoded where that gives UTF-8.
     pub path: String,
+    /// Where a copy or a move goes, decoded.
+    pub destination: Option<String>,
     /// The name that was presented at sign-in, whether it was let in or not.
     pub user: Option<String>,
     /// User and group id as the kernel showed them on the thread that did the work.
@@ -54,51 +55,70 @@ impl Record {
     /// that the file can be looked at in a terminal; reading it as JSON gives the exact text back.
     #[must_use]
     pub fn to_line(&self) -> String {
-        let mut map = Map::new();
-        map.insert("time".into(), rfc3339(self.at).into());
-        map.insert("request".into(), self.request.as_str().into());
-        map.insert("remote".into(), self.remote.as_str().into());
-        map.insert("method".into(), self.method.as_str().into());
-        map.insert("op".into(), self.op.into());
-        map.insert("path".into(), self.path.as_str().into());
-        map.insert("user".into(), self.user.as_deref().map_or(Value::Null, Into::into));
-        map.insert("uid".into(), self.shown.map_or(Value::Null, |(uid, _)| uid.into()));
-        map.insert("gid".into(), self.shown.map_or(Value::Null, |(_, gid)| gid.into()));
-        map.insert("status".into(), self.status.map_or(Value::Null, Into::into));
-        map.insert("bytes_in".into(), self.bytes_in.into());
-        map.insert("bytes_out".into(), self.bytes_out.into());
-        map.insert("duration_us".into(), u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX).into());
+        let mut line = Line(String::with_capacity(384));
+        line.text("{\"time\":", &rfc3339(self.at));
+        line.text(",\"request\":", &self.request);
+        line.text(",\"remote\":", &self.remote);
+        line.text(",\"method\":", &self.method);
+        line.text(",\"op\":", self.op);
+        line.text(",\"path\":", &self.path);
+        if let Some(destination) = &self.destination {
+            line.text(",\"destination\":", destination);
+        }
+        match &self.user {
+            Some(user) => line.text(",\"user\":", user),
+            None => line.number(",\"user\":", None),
+        }
+        line.number(",\"uid\":", self.shown.map(|(uid, _)| u64::from(uid)));
+        line.number(",\"gid\":", self.shown.map(|(_, gid)| u64::from(gid)));
+        line.number(",\"status\":", self.status.map(u64::from));
+        line.number(",\"bytes_in\":", Some(self.bytes_in));
+        line.number(",\"bytes_out\":", Some(self.bytes_out));
+        line.number(",\"duration_us\":", Some(u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX)));
         match self.ended {
-            Ended::Done => map.insert("ended".into(), "done".into()),
-            Ended::Cut => map.insert("ended".into(), "cut".into()),
+            Ended::Done => line.text(",\"ended\":", "done"),
+            Ended::Cut => line.text(",\"ended\":", "cut"),
             Ended::Refused(reason) => {
-                map.insert("ended".into(), "refused".into());
-                map.insert("reason".into(), reason.into())
+                line.text(",\"ended\":", "refused");
+                line.text(",\"reason\":", reason);
             }
-        };
-        let mut line = escape(&Value::Object(map).to_string());
-        line.push('\n');
-        line
+        }
+        line.0.push_str("}\n");
+        line.0
     }
 }
 
-/// Escapes what a terminal would obey, in text that is JSON already.
-///
-/// In JSON such characters can only stand inside strings, so that replacing them keeps the meaning.
-fn escape(json: &str) -> String {
-    let mut out = String::with_capacity(json.len().saturating_add(1));
-    for character in json.chars() {
-        if is_unsafe_to_show(character) {
-            let mut units = [0_u16; 2];
-            for unit in character.encode_utf16(&mut units) {
-                // Writing to a `String` cannot fail.
-                let _ = write!(out, "\\u{unit:04x}");
-            }
-        } else {
-            out.push(character);
-        }
+/// A line that is being written.
+struct Line(String);
+
+impl Line {
+    fn number(&mut self, key: &str, value: Option<u64>) {
+        self.0.push_str(key);
+        // Writing to a `String` cannot fail.
+        let _ = match value {
+            Some(value) => write!(self.0, "{value}"),
+            None => write!(self.0, "null"),
+        };
     }
-    out
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.0.push_str(key);
+        self.0.push('"');
+        for character in value.chars() {
+            match character {
+                '"' => self.0.push_str("\\\""),
+                '\\' => self.0.push_str("\\\\"),
+                unsafe_to_show if is_unsafe_to_show(unsafe_to_show) => {
+                    let mut units = [0_u16; 2];
+                    for unit in unsafe_to_show.encode_utf16(&mut units) {
+                        let _ = write!(self.0, "\\u{unit:04x}");
+                    }
+                }
+                other => self.0.push(other),
+            }
+        }
+        self.0.push('"');
+    }
 }
 
 /// Whether a character changes more than the place it stands in: controls, direction marks, separators, tags.
@@ -112,6 +132,7 @@ fn is_unsafe_to_show(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
     use std::time::UNIX_EPOCH;
 
     fn record(path: &str) -> Record {
@@ -122,6 +143,7 @@ mod tests {
             method: "GET".into(),
             op: "get",
             path: path.into(),
+            destination: None,
             user: Some("alice".into()),
             shown: Some((61_001, 61_002)),
             status: Some(200),
@@ -151,6 +173,14 @@ mod tests {
         assert_eq!(line.matches('\n').count(), 1);
         let back: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(back["path"], nasty);
+    }
+
+    #[test]
+    fn a_copy_says_where_it_goes() {
+        let mut copy = record("/a");
+        copy.destination = Some("/b\n".into());
+        let line = copy.to_line();
+        assert!(line.contains(r#""path":"/a","destination":"/b\u000a","user""#), "{line}");
     }
 
     #[test]

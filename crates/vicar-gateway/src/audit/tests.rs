@@ -11,6 +11,7 @@ fn record() -> Record {
         method: "GET".into(),
         op: "get",
         path: "/".into(),
+        destination: None,
         user: None,
         shown: None,
         status: Some(200),

@@ -6,7 +6,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Sleep;
@@ -21,6 +21,7 @@ const CUT: u8 = 3;
 pub struct Meter {
     bytes: AtomicU64,
     failed: AtomicU8,
+    ended: AtomicBool,
 }
 
 impl Meter {
@@ -28,6 +29,12 @@ impl Meter {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the body was read to its end.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// The status of a body that broke a limit while it was read: 413 or 408; whatever the share made of it.
@@ -88,7 +95,10 @@ where
                         Poll::Pending => Poll::Pending,
                     };
                 }
-                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(None) => {
+                    this.meter.ended.store(true, Ordering::Release);
+                    return Poll::Ready(None);
+                }
                 Poll::Ready(Some(Err(_framing))) => return this.fail(CUT, BodyError::Cut),
                 Poll::Ready(Some(Ok(frame))) => {
                     *this.timer.get_mut().unwrap_or_else(PoisonError::into_inner) = None;

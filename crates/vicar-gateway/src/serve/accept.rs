@@ -97,6 +97,11 @@ async fn tcp<C: Send + Sync + 'static>(
     let Accepted { shared, phase, _place } = accepted;
     let address = remote.ip().to_canonical();
     let held = shared.addresses.take(network(address));
+    // One too many gets an answer, soon, if not too many get one already.
+    let refusing = if held.is_none() { Some(Arc::clone(&shared.refusals).try_acquire_owned()) } else { None };
+    if matches!(refusing, Some(Err(_))) {
+        return;
+    }
     let (scheme, issuer) = match &transport {
         Transport::Plain => (Scheme::Http, None),
         Transport::Tls(identity) => (Scheme::Https, Some(identity.issuer())),
@@ -110,14 +115,23 @@ async fn tcp<C: Send + Sync + 'static>(
         is_one_too_many: held.is_none(),
         activity: Connection::clock(),
     });
-    match transport {
-        Transport::Plain => drive(stream, shared, connection, phase).await,
-        Transport::Tls(identity) => {
-            let handshake = TlsAcceptor::from(Arc::clone(identity.config())).accept(stream);
-            if let Ok(Ok(stream)) = tokio::time::timeout(shared.limits.header_time, handshake).await {
-                drive(stream, shared, connection, phase).await;
+    let header_time = shared.limits.header_time;
+    let serving = async move {
+        match transport {
+            Transport::Plain => drive(stream, shared, connection, phase).await,
+            Transport::Tls(identity) => {
+                let handshake = TlsAcceptor::from(Arc::clone(identity.config())).accept(stream);
+                if let Ok(Ok(stream)) = tokio::time::timeout(header_time, handshake).await {
+                    drive(stream, shared, connection, phase).await;
+                }
             }
         }
+    };
+    if held.is_some() {
+        serving.await;
+    } else {
+        // Whether it asked or not, it ends.
+        let _ = tokio::time::timeout(header_time, serving).await;
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn drive<C, S>(
         .timer(TokioTimer::new())
         // One clock of ours tells a slow head from a connection that rests.
         .header_read_timeout(None)
-        .max_buf_size(limits.header_bytes.max(8_192))
+        .max_header_size(limits.header_bytes)
         .max_headers(limits.header_fields)
         .serve_connection(stream, service);
     if *phase.borrow_and_update() != Phase::Running {
@@ -113,6 +113,7 @@ fn unread<C>(shared: &Shared<C>, connection: &Connection, status: u16, reason: &
         method: "-".to_owned(),
         op: "-",
         path: String::new(),
+        destination: None,
         user: None,
         shown: None,
         status: Some(status),

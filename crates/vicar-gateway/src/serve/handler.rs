@@ -15,6 +15,8 @@ pub struct Answer {
     pub op: &'static str,
     /// The path, decoded.
     pub path: String,
+    /// Where a copy or a move goes, decoded.
+    pub destination: Option<String>,
     /// User and group id as the kernel showed them on the thread that did the work.
     pub shown: Option<(u32, u32)>,
 }

@@ -34,6 +34,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+/// Most connections at a time that are answered 503 because their address has too many.
+const REFUSALS: usize = 64;
+
 /// How long connections that were told to end at once may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -56,6 +59,8 @@ struct Shared<C> {
     limits: Limits,
     addresses: Tally<IpAddr>,
     users: Tally<Arc<str>>,
+    /// Connections that are one too many of their address and are told so.
+    refusals: Arc<Semaphore>,
     boot: u32,
     requests: AtomicU64,
     phase: watch::Sender<Phase>,
@@ -157,6 +162,7 @@ impl<C: Send + Sync + 'static> Gateway<C> {
             names,
             addresses: Tally::new(limits.connections_per_address),
             users: Tally::new(limits.requests_per_user),
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
             limits,
             boot: u32::from_ne_bytes(boot),
             requests: AtomicU64::new(1),

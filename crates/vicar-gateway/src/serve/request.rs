@@ -14,8 +14,8 @@ use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::Poll;
 use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
-    RETRY_AFTER, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue,
+    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -23,6 +23,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
+
+const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Why the front answers by itself: a status and the word for the log.
 struct Refused {
@@ -52,6 +54,8 @@ pub(super) async fn serve<C: Send + Sync + 'static>(
     ticket.record.path = percent_decode_str(request.uri().path())
         .decode_utf8()
         .map_or_else(|_| request.uri().path().to_owned(), |path| path.into_owned());
+    ticket.declared = request.body().size_hint().exact();
+    ticket.is_waiting = request.headers().contains_key(EXPECT);
     let method = request.method().clone();
     let person = match admit(&shared, &connection, request.method(), &request, &mut ticket).await {
         Ok(person) => person,
@@ -69,6 +73,7 @@ pub(super) async fn serve<C: Send + Sync + 'static>(
         Some(answer) => {
             ticket.record.op = answer.op;
             ticket.record.path = answer.path;
+            ticket.record.destination = answer.destination;
             ticket.record.shown = answer.shown;
             (answer.response, Ended::Done)
         }
@@ -76,7 +81,8 @@ pub(super) async fn serve<C: Send + Sync + 'static>(
     };
     if let Some(status) = ticket.meter.status() {
         response = refusal(&Refused::new(status, "body"));
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        // The rest of the body is not waited for.
+        ticket.declared = None;
     }
     finish(&shared, &connection, &method, response, ticket, ended)
 }
@@ -91,6 +97,9 @@ async fn admit<C: Send + Sync + 'static>(
 ) -> Result<Arc<SignedIn<C>>, Refused> {
     if connection.is_one_too_many {
         return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "connections-per-address"));
+    }
+    if head_bytes(request) > shared.limits.header_bytes {
+        return Err(Refused::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large"));
     }
     if !shared.audit.may_serve() {
         return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "audit-log"));
@@ -120,6 +129,15 @@ async fn admit<C: Send + Sync + 'static>(
     let place = shared.users.take(Arc::clone(&person.name));
     ticket.place = Some(place.ok_or(Refused::new(StatusCode::TOO_MANY_REQUESTS, "requests-per-user"))?);
     Ok(person)
+}
+
+/// The bytes of a request's head, as it was sent. hyper limits only what it has to wait for.
+fn head_bytes(request: &Request<Incoming>) -> usize {
+    // Spaces, version, colons and line ends.
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len().saturating_add(value.len()));
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let line = request.method().as_str().len().saturating_add(target).saturating_add(14);
+    fields.fold(line, |sum, field| sum.saturating_add(field).saturating_add(4))
 }
 
 /// Lets the handler answer; `None` when it panics.
@@ -159,7 +177,7 @@ fn refusal(refused: &Refused) -> Response<ReplyBody> {
         }
         _ => {}
     }
-    if refused.reason == "connections-per-address" || status == StatusCode::PAYLOAD_TOO_LARGE {
+    if refused.reason == "connections-per-address" {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -180,7 +198,8 @@ fn finish<C>(
     let headers = &mut parts.headers;
     or_insert(headers, X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     or_insert(headers, CACHE_CONTROL, HeaderValue::from_static("private"));
-    or_insert(headers, HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
+    or_insert(headers, REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    or_insert(headers, CORP, HeaderValue::from_static("same-origin"));
     if let Ok(id) = id {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
@@ -188,7 +207,7 @@ fn finish<C>(
     if connection.arrival.scheme == Scheme::Https && connection.issuer == Some(Issuer::Given) {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
-    if shared.is_draining() {
+    if shared.is_draining() || ticket.ends_connection() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let has_no_body = *method == Method::HEAD

@@ -2,7 +2,7 @@
 
 use super::handler::{Answer, Answering, Handler};
 use crate::body::RequestBody;
-use crate::share::{Caller, Share};
+use crate::share::{Caller, Facts, Share};
 use crate::signin::account::SignedIn;
 use http::Request;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ impl Handler<ClientContext> for Share {
         Box::pin(async move {
             let caller = Caller { name: Arc::clone(&person.name), client: person.client.clone() };
             let reply = self.serve(&caller, request).await;
-            Answer { response: reply.response, op: reply.facts.op, path: reply.facts.path, shown: reply.facts.shown }
+            let Facts { op, path, destination, shown } = reply.facts;
+            Answer { response: reply.response, op, path, destination, shown }
         })
     }
 }

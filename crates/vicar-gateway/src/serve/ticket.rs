@@ -11,6 +11,9 @@ use http_body::{Body, Frame, SizeHint};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+/// Most bytes of an unread body that may still be under way when the reply is sent.
+const READ_ON: u64 = 16 * 1024;
+
 /// What is known of a request so far.
 pub(super) struct Ticket {
     audit: Arc<AuditLog>,
@@ -20,6 +23,10 @@ pub(super) struct Ticket {
     pub(super) record: Record,
     /// The request's body.
     pub(super) meter: Arc<Meter>,
+    /// How long that said it is; `None` when only its end says so.
+    pub(super) declared: Option<u64>,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub(super) is_waiting: bool,
     /// This user's share of the server.
     pub(super) place: Option<Held<Arc<str>>>,
 }
@@ -34,6 +41,7 @@ impl Ticket {
             method: String::new(),
             op: "-",
             path: String::new(),
+            destination: None,
             user: None,
             shown: None,
             status: None,
@@ -43,7 +51,31 @@ impl Ticket {
             // Until it is known better: a request that nobody ends was cut.
             ended: Ended::Cut,
         };
-        Self { audit, activity, began: Instant::now(), record, meter: Arc::default(), place: None }
+        Self {
+            audit,
+            activity,
+            began: Instant::now(),
+            record,
+            meter: Arc::default(),
+            declared: Some(0),
+            is_waiting: false,
+            place: None,
+        }
+    }
+}
+
+impl Ticket {
+    /// Whether so much of the request's body was left unread that the connection cannot go on.
+    ///
+    /// What is left is read on as far as it has arrived; a client that was never told to send it, or that sends more
+    /// than fits a buffer, is told that the connection ends.
+    pub(super) fn ends_connection(&self) -> bool {
+        let unread = match self.declared {
+            Some(declared) => declared.saturating_sub(self.meter.bytes()),
+            None if self.meter.is_whole() => 0,
+            None => u64::MAX,
+        };
+        unread > READ_ON || (self.is_waiting && unread > 0 && self.meter.bytes() == 0)
     }
 }
 

@@ -16,6 +16,7 @@ pub mod hash;
 mod system;
 pub mod write;
 
+use crate::limit::{Tally, network};
 use account::{Account, AccountError, Accounts, Logon, SignedIn};
 use backoff::BackOff;
 use basic::Credentials;
@@ -87,6 +88,8 @@ pub struct SignIn<C> {
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
     most_waiting: usize,
+    /// Those of one address that wait: at most half of all, so that one guesser cannot fill the queue.
+    by_address: Tally<IpAddr>,
     back_off: BackOff,
     keyed: Keyed,
 }
@@ -121,6 +124,7 @@ impl<C: Send + Sync + 'static> SignIn<C> {
             permits: Arc::new(Semaphore::new(limits.parallel.max(1))),
             waiting: AtomicUsize::new(0),
             most_waiting: limits.waiting,
+            by_address: Tally::new(limits.waiting.div_ceil(2)),
             back_off: BackOff::default(),
             keyed: Keyed::new()?,
         })
@@ -147,6 +151,7 @@ impl<C: Send + Sync + 'static> SignIn<C> {
             return Ok(known);
         }
         let place = Place::take(&self.waiting, self.most_waiting).ok_or(Refusal::BUSY)?;
+        let held = address.map(|address| self.by_address.take(network(address)).ok_or(Refusal::BUSY)).transpose()?;
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_closed| Refusal::UNAVAILABLE)?;
         // A browser opens several connections at once; the first one's answer serves the others.
         if let Some(known) = self.shared.verified.find(&key, Instant::now()) {
@@ -164,7 +169,7 @@ impl<C: Send + Sync + 'static> SignIn<C> {
             answer
         };
         let answer = tokio::task::spawn_blocking(work).await.unwrap_or(Err(Refusal::UNAVAILABLE));
-        drop(place);
+        drop((place, held));
         if let Err(refusal) = &answer
             && refusal.status == StatusCode::UNAUTHORIZED
         {

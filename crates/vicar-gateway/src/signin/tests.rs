@@ -117,7 +117,7 @@ async fn wrong_passwords_wait_longer_and_longer_and_the_right_one_never() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_checks_are_bounded_and_the_crowd_is_told_to_come_back() {
-    let (world, sign_in) = sign_in(pam(), SignInLimits { parallel: 2, waiting: 6 });
+    let (world, sign_in) = sign_in(pam(), SignInLimits { parallel: 2, waiting: 12 });
     let tasks: Vec<_> = (0..20)
         .map(|index| {
             let sign_in = Arc::clone(&sign_in);

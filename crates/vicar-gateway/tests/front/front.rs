@@ -73,7 +73,7 @@ impl Handler<u32> for Fake {
             let body = if path == "/big" { Pieces(1_024).boxed_unsync() } else { full(text) };
             let mut response = Response::new(body);
             *response.status_mut() = status;
-            Answer { response, op: "fake", path, shown: Some((person.client, 7)) }
+            Answer { response, op: "fake", path, destination: None, shown: Some((person.client, 7)) }
         })
     }
 }

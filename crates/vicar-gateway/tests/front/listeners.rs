@@ -56,9 +56,18 @@ impl ServerCertVerifier for Seen {
 }
 
 #[test]
-fn tls_shows_the_certificate_whose_fingerprint_is_printed_and_does_not_insist() {
+fn tls_shows_the_certificate_whose_fingerprint_is_printed_and_insists_only_on_a_given_one() {
     let state = scratch("tls");
-    let identity = Identity::self_signed(&state, &[]).unwrap();
+    let own = Identity::self_signed(&state, &[]).unwrap();
+    let file = state.join("tls-self-signed.pem");
+    let given = Identity::from_files(&file, &file).unwrap();
+    for (identity, insists) in [(own, None), (given, Some("max-age=31536000"))] {
+        shows(&identity, insists);
+    }
+    std::fs::remove_dir_all(&state).unwrap();
+}
+
+fn shows(identity: &Identity, insists: Option<&str>) {
     let listener = Listener::tcp("127.0.0.1:0".parse().unwrap(), Transport::Tls(identity.clone())).unwrap();
     assert!(listener.url().starts_with("https://127.0.0.1:"));
     let front = Front::with(Limits::USUAL, Necessity::Required, &[], Some(listener));
@@ -75,10 +84,9 @@ fn tls_shows_the_certificate_whose_fingerprint_is_printed_and_does_not_insist() 
     for _ in 0..2 {
         stream.write_all(front.head("GET /x", ALICE).as_bytes()).unwrap();
         let reply = read_reply(&mut stream);
-        assert_eq!((reply.status, reply.header("strict-transport-security")), (200, None));
+        assert_eq!((reply.status, reply.header("strict-transport-security")), (200, insists));
     }
     assert_eq!(*seen.0.lock().unwrap(), Some(identity.fingerprint()));
-    std::fs::remove_dir_all(&state).unwrap();
 }
 
 #[test]

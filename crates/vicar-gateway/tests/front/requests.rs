@@ -51,6 +51,29 @@ fn a_client_that_waits_for_100_continue_is_told_and_one_that_is_refused_sends_no
 }
 
 #[test]
+fn a_body_that_nobody_reads_ends_the_connection_aloud_or_not_at_all() {
+    let front = Front::start(Limits::USUAL);
+    let small = format!("{ALICE}Content-Length: 5\r\n");
+    let mut stream = front.connect();
+    for _ in 0..20 {
+        stream.write_all(format!("{}12345", front.head("PUT /x", &small)).as_bytes()).unwrap();
+        let reply = read_reply(&mut stream);
+        assert_eq!((reply.status, reply.header("connection")), (200, None));
+    }
+    for headers in [
+        "Content-Length: 300000\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "Content-Length: 5\r\nExpect: 100-continue\r\n",
+    ] {
+        for who in [ALICE, WRONG] {
+            let reply = front.ask("PUT /x", &format!("{who}{headers}"));
+            assert!(matches!(reply.status, 200 | 401));
+            assert_eq!(reply.header("connection"), Some("close"), "{headers}");
+        }
+    }
+}
+
+#[test]
 fn every_reply_is_private_and_not_sniffed_and_plain_http_never_insists_on_https() {
     let front = Front::start(Limits::USUAL);
     for who in [ALICE, WRONG] {
