@@ -38,8 +38,8 @@ pub(super) fn rules<'a>(
         .then(|| Rule { index: 0, applies: true, dacl: Dacl::List(AclRef::validated(RECOVERY)) });
     let rules = known.map_or(&[][..], |policy| policy.rules);
     let facts = Facts { token, resource: sacl, effect: Effect::Allow };
-    let rules = (0u16..).zip(rules).map(move |(index, rule)| Rule {
-        index,
+    let rules = rules.iter().enumerate().map(move |(index, rule)| Rule {
+        index: u16::try_from(index).unwrap_or(u16::MAX),
         applies: rule.applies.is_none_or(|condition| evaluate(condition, &facts) == Truth::True),
         dacl: rule.descriptor.dacl(),
     });

@@ -140,14 +140,14 @@ impl<'r, 'a> Walk<'r, 'a> {
         tree: &mut Tree<'_, '_>,
         trace: &mut T,
     ) -> Result<(), Refusal> {
-        let has_package = pass == Pass::Normal && self.token.app_container().is_some();
-        for (index, ace) in (0u16..).zip(list.aces()) {
-            if role(ace.kind()) == Role::Unknown
-                && ace.is_effective()
-                && self.request.options.unknown_aces == UnknownAces::Refuse
-            {
+        if self.request.options.unknown_aces == UnknownAces::Refuse {
+            let is_unknown = |ace: &Ace<'_>| role(ace.kind()) == Role::Unknown && ace.is_effective();
+            if let Some((index, _)) = (0u16..).zip(list.aces()).find(|(_, ace)| is_unknown(ace)) {
                 return Err(Refusal::UnknownAce { index });
             }
+        }
+        let has_package = pass == Pass::Normal && self.token.app_container().is_some();
+        for (index, ace) in (0u16..).zip(list.aces()) {
             let mask = self.mask_of(&ace);
             let outcome = self.apply(&ace, mask, pass, tree);
             let sid = ace.parts().map(|parts| parts.sid);

@@ -13,5 +13,6 @@ mod bytes;
 mod case;
 mod check_properties;
 mod model;
+mod question;
 mod sddl_properties;
 mod vectors;

@@ -305,7 +305,11 @@ pub(super) fn read_sid(what: &str, text: &str, domain: Option<&Sid>) -> Result<S
 }
 
 pub(super) fn read_object_type(level: u16, guid: &str) -> Result<ObjectType, CaseError> {
-    let guid: Guid = guid.parse().map_err(|error| CaseError::wrong("object_types", error))?;
+    let guid: Guid = guid
+        .trim_start_matches('{')
+        .trim_end_matches('}')
+        .parse()
+        .map_err(|error| CaseError::wrong("object_types", error))?;
     Ok(ObjectType { level, guid })
 }
 

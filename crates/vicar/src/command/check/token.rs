@@ -20,19 +20,19 @@ pub(super) struct TokenCase {
     user: String,
     #[serde(default)]
     user_attrs: Option<UserAttributes>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     groups: Vec<GroupLine>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     privileges: Vec<String>,
     #[serde(default)]
     restricted: Option<Vec<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     write_restricted: bool,
     #[serde(default)]
     appcontainer: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     capabilities: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     lpac: bool,
     #[serde(default = "medium")]
     il: Option<String>,
@@ -44,14 +44,19 @@ pub(super) struct TokenCase {
     level: Option<LevelName>,
     #[serde(default, rename = "type")]
     kind: Option<KindName>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     user_claims: BTreeMap<String, Json>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     device_claims: BTreeMap<String, Json>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     local_claims: BTreeMap<String, Json>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     device_groups: Vec<GroupLine>,
+}
+
+/// Takes `null` for a field that is not there.
+fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(value: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(value)?.unwrap_or_default())
 }
 
 fn medium() -> Option<String> {
