@@ -159,7 +159,7 @@ pub(crate) fn run() -> Result<(), String> {
         }
     }
     // Input has ended, or nobody listens any more: the demonstration is over.
-    let removed = scene.map_or(Ok(()), |scene| scene.remove());
+    let removed = scene.as_mut().map_or(Ok(()), Scene::remove);
     match (removed, failed) {
         (Err(error), _) | (Ok(()), Some(error)) => Err(error),
         (Ok(()), None) => Ok(()),
@@ -179,6 +179,15 @@ struct Scene {
     parent: OwnedFd,
     name: String,
     top: OwnedFd,
+    is_removed: bool,
+}
+
+impl Drop for Scene {
+    /// Also when the keeper panics.
+    fn drop(&mut self) {
+        // `remove` was called where somebody wants to know.
+        let _ = self.remove();
+    }
 }
 
 impl Scene {
@@ -198,7 +207,7 @@ impl Scene {
             let _ = rustix::fs::unlinkat(&parent, &name, AtFlags::REMOVEDIR);
             failed(error)
         })?;
-        Ok(Self { base, parent, name, top })
+        Ok(Self { base, parent, name, top, is_removed: false })
     }
 
     fn path(&self) -> PathBuf {
@@ -266,7 +275,10 @@ impl Scene {
         Ok(Some(Seen { uid: stat.st_uid, gid: stat.st_gid, text: String::from_utf8(text).ok() }))
     }
 
-    fn remove(self) -> Result<(), String> {
+    fn remove(&mut self) -> Result<(), String> {
+        if std::mem::replace(&mut self.is_removed, true) {
+            return Ok(());
+        }
         remove::tree(self.parent.as_fd(), &self.name, self.top.as_fd()).map_err(|left| left.to_string())
     }
 }

@@ -5,3 +5,4 @@ mod identity;
 mod refused;
 mod server;
 mod signals;
+mod sockets;
