@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use vicar_os::switch::irrevocable::drop_to;
 use vicar_os::{KernelGid, KernelUid, UnixIdentity};
 
 use super::question::Act;
@@ -154,24 +155,10 @@ pub(crate) fn serve() -> Result<(), String> {
         batch.groups.iter().map(|raw| KernelGid::new(*raw)).collect::<Option<Vec<_>>>().ok_or("no such group")?;
     let identity = UnixIdentity::new(uid, gid, groups).map_err(|error| error.to_string())?;
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
-    become_for_good(&identity)?;
+    drop_to(&identity).map_err(|error| error.to_string())?;
     let answers: Vec<Answer> = batch.items.iter().map(answer).collect();
     let text = serde_json::to_vec(&answers).map_err(|error| error.to_string())?;
     std::io::stdout().lock().write_all(&text).map_err(|error| error.to_string())
-}
-
-fn become_for_good(identity: &UnixIdentity) -> Result<(), String> {
-    use rustix::process::{Gid, Uid};
-    let groups: Vec<Gid> = identity.groups().iter().map(|group| Gid::from_raw(group.raw())).collect();
-    let (uid, gid) = (Uid::from_raw(identity.uid().raw()), Gid::from_raw(identity.gid().raw()));
-    rustix::thread::set_thread_groups(&groups).map_err(|errno| format!("setgroups: {errno}"))?;
-    rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(|errno| format!("setresgid: {errno}"))?;
-    rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(|errno| format!("setresuid: {errno}"))?;
-    rustix::thread::set_no_new_privs(true).map_err(|errno| format!("no_new_privs: {errno}"))?;
-    if rustix::thread::set_thread_uid(Uid::ROOT).is_ok() {
-        return Err("the drop can be undone".to_owned());
-    }
-    Ok(())
 }
 
 fn answer(item: &Item) -> Answer {
