@@ -55,8 +55,13 @@ impl Count {
         }
     }
 
-    /// Prints the figures and returns how many complaints there are.
-    pub(crate) fn print(&self, seconds: f64) -> usize {
+    /// How many complaints there are.
+    pub(crate) fn wrong(&self) -> usize {
+        self.inner.lock().unwrap().complained
+    }
+
+    /// Prints the figures.
+    pub(crate) fn print(&self, seconds: f64) {
         let inner = self.inner.lock().unwrap();
         let share = |part: usize| part as f64 * 100.0 / inner.requests.max(1) as f64;
         println!(
@@ -76,6 +81,5 @@ impl Count {
             println!("WRONG {complaint}");
         }
         println!("{} wrong", inner.complained);
-        inner.complained
     }
 }

@@ -42,6 +42,36 @@ use worker::{Actor, GivenUp, Worker, World};
 const SHORT: usize = 5_000;
 const WHOLE: usize = 100_000;
 const CLIENTS: usize = 64;
+/// Requests to a server that is wrong on purpose.
+const SABOTAGED: usize = 1_000;
+
+/// What the server is told about its users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Truth,
+    /// No supplementary groups.
+    GroupsForgotten,
+    /// The first two users have each other's ids.
+    Swapped,
+}
+
+impl Told {
+    fn about(self, users: &[User]) -> Vec<User> {
+        let mut told = users.to_vec();
+        match self {
+            Self::Truth => {}
+            Self::GroupsForgotten => told.iter_mut().for_each(|user| user.groups.truncate(1)),
+            Self::Swapped => {
+                told.swap(0, 1);
+                for (told, user) in told.iter_mut().zip(users) {
+                    told.name.clone_from(&user.name);
+                    told.password.clone_from(&user.password);
+                }
+            }
+        }
+        told
+    }
+}
 
 fn main() -> ExitCode {
     if let Ok(ids) = std::env::var(kernel::ROLE) {
@@ -63,7 +93,12 @@ fn main() -> ExitCode {
     let requests = number("VICAR_SOAK_REQUESTS").unwrap_or(if is_whole { WHOLE } else { SHORT });
     let clients = number("VICAR_SOAK_CLIENTS").unwrap_or(CLIENTS);
     let seed = number("VICAR_SOAK_SEED").unwrap_or(20_261_124) as u64;
-    let wrong = soak(requests, clients, seed);
+    // First whether it can fail at all: with a server that is told wrongly who its users are.
+    let found: Vec<_> =
+        [Told::GroupsForgotten, Told::Swapped].map(|told| soak(SABOTAGED, clients, seed, told)).into_iter().collect();
+    let is_blind = found.contains(&0);
+    println!("soak of wrong servers: {found:?} wrong verdicts found");
+    let wrong = soak(requests, clients, seed, Told::Truth) + usize::from(is_blind);
     let (word, passed, failed) = if wrong == 0 { ("ok", 1, 0) } else { ("FAILED", 0, 1) };
     println!("test soak ... {word}\n");
     println!(
@@ -84,7 +119,7 @@ fn pair(worker: usize, users: usize) -> [usize; 2] {
     [first, (first + distance) % users]
 }
 
-fn soak(requests: usize, clients: usize, seed: u64) -> usize {
+fn soak(requests: usize, clients: usize, seed: u64, told: Told) -> usize {
     let users = cast::eight();
     let scratch = rig::scratch("soak");
     let share = scratch.join("share");
@@ -101,8 +136,10 @@ fn soak(requests: usize, clients: usize, seed: u64) -> usize {
         }
     }
     let kernels: Vec<Kernel> = users.iter().map(Kernel::start).collect();
-    let mut rig = Rig::start(scratch, &users, |order| order.faults = true);
-    println!("soak: {requests} requests, {clients} clients, seed {seed}, server process {}", rig.pid);
+    let mut rig = Rig::start(scratch, &told.about(&users), |order| order.faults = true);
+    if told == Told::Truth {
+        println!("soak: {requests} requests, {clients} clients, seed {seed}, server process {}", rig.pid);
+    }
     let world = World { address: rig.address, share: rig.share(), shared_files, count: Count::default() };
     let begun = Instant::now();
     let given_up = run(&world, &users, &kernels, requests, clients, seed);
@@ -116,8 +153,11 @@ fn soak(requests: usize, clients: usize, seed: u64) -> usize {
     if !status.success() {
         world.count.complain(format!("the server ended with {status}: {}", rig.words()));
     }
-    println!("{lines} lines in the audit log");
-    world.count.print(seconds)
+    if told == Told::Truth {
+        println!("{lines} lines in the audit log");
+        world.count.print(seconds);
+    }
+    world.count.wrong()
 }
 
 fn run(world: &World, users: &[User], kernels: &[Kernel], requests: usize, clients: usize, seed: u64) -> Vec<GivenUp> {
