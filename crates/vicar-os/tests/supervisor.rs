@@ -43,11 +43,13 @@ fn main() -> ExitCode {
             ("a_refusal_is_slow_and_takes_no_place", a_refusal_is_slow_and_takes_no_place),
             ("when_it_dies_every_call_says_so_at_once", when_it_dies_every_call_says_so_at_once),
             ("it_ends_with_its_last_handle", it_ends_with_its_last_handle),
+            ("what_modules_leave_behind_is_ended", what_modules_leave_behind_is_ended),
             ("it_ends_with_the_server", it_ends_with_the_server),
             ("signals_from_the_terminal_do_not_end_it", signals_from_the_terminal_do_not_end_it),
             ("it_is_apart", it_is_apart),
             ("helpers_hold_nothing_and_leave_nothing", helpers_hold_nothing_and_leave_nothing),
             ("no_password_is_left_in_its_memory", no_password_is_left_in_its_memory),
+            ("a_helper_has_no_password_of_others", a_helper_has_no_password_of_others),
             ("a_system_without_pam_says_so", a_system_without_pam_says_so),
             ("a_process_with_threads_forks_none", a_process_with_threads_forks_none),
         ],
@@ -80,7 +82,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("skipped: {} is left: {error}", self.0.display());
+        }
     }
 }
 
@@ -353,14 +357,30 @@ fn a_hanging_module_is_killed_and_blocks_no_look_up() {
         let supervisor = supervisor.clone();
         std::thread::spawn(move || supervisor.authenticate(credentials("hang", "alice", "x")))
     };
-    std::thread::sleep(Duration::from_millis(100));
+    let programs = || children_of(supervisor.pid()).first().map(|&helper| children_of(helper)).unwrap_or_default();
+    eventually(|| !programs().is_empty());
+    let program = programs();
     let start = Instant::now();
     supervisor.resolve("alice").unwrap();
     assert!(start.elapsed() < Duration::from_millis(800), "{:?}", start.elapsed());
     assert_eq!(caller.join().unwrap(), Err(SignInError::Unavailable(Unavailable::TimedOut)));
     // The sleeping program went with its helper.
     eventually(|| children_of(supervisor.pid()).is_empty());
+    eventually(|| !program.iter().any(|&process| is_there(process)));
     assert!(supervisor.is_alive());
+}
+
+/// Puts a pipe in place of the accounts: whoever opens it waits for somebody to write, and nobody will.
+fn block_passwd(scratch: &Scratch) {
+    let pipe = scratch.0.join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o644), 0)
+        .unwrap();
+    mount(&["--bind".as_ref(), pipe.as_os_str(), "/etc/passwd".as_ref()]);
+}
+
+fn unblock_passwd() {
+    let status = std::process::Command::new("umount").args(["--lazy", "/etc/passwd"]).status().unwrap();
+    assert!(status.success());
 }
 
 fn a_hanging_database_is_given_up() {
@@ -372,11 +392,7 @@ fn a_hanging_database_is_given_up() {
     options.lookup_limit = Duration::from_secs(1);
     options.conversation_limit = Duration::from_secs(1);
     let supervisor = Supervisor::fork(options).unwrap();
-    // Whoever opens this waits for somebody to write, and nobody will.
-    let pipe = scratch.0.join("pipe");
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o644), 0)
-        .unwrap();
-    mount(&["--bind".as_ref(), pipe.as_os_str(), "/etc/passwd".as_ref()]);
+    block_passwd(&scratch);
     let start = Instant::now();
     let callers: Vec<_> = (0..2)
         .map(|_| {
@@ -390,7 +406,7 @@ fn a_hanging_database_is_given_up() {
         assert_eq!(caller.join().unwrap(), Err(ResolveError::Unavailable(Unavailable::TimedOut)));
     }
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
-    mount(&["--bind".as_ref(), scratch.0.join("passwd").as_os_str(), "/etc/passwd".as_ref()]);
+    unblock_passwd();
     assert_eq!(supervisor.resolve("alice").unwrap().identity.uid().raw(), ALICE);
 }
 
@@ -477,6 +493,8 @@ fn when_it_dies_every_call_says_so_at_once() {
         .collect();
     eventually(|| children_of(supervisor.pid()).len() == 4);
     let helpers = children_of(supervisor.pid());
+    eventually(|| helpers.iter().all(|&helper| !children_of(helper).is_empty()));
+    let programs: Vec<u32> = helpers.iter().copied().flat_map(children_of).collect();
     let start = Instant::now();
     rustix::process::kill_process(pid(supervisor.pid()), Signal::KILL).unwrap();
     for caller in callers {
@@ -485,10 +503,11 @@ fn when_it_dies_every_call_says_so_at_once() {
     assert!(!supervisor.is_alive());
     assert_eq!(supervisor.resolve("alice"), Err(ResolveError::Unavailable(Unavailable::Dead)));
     assert!(start.elapsed() < Duration::from_secs(5));
-    // Its helpers die with it.
+    // Its helpers die with it; nobody is left to end what they started.
     for helper in helpers {
         eventually(|| !is_there(helper));
     }
+    end(&programs);
 }
 
 fn it_ends_with_its_last_handle() {
@@ -501,13 +520,46 @@ fn it_ends_with_its_last_handle() {
     assert!(!is_there(process));
 }
 
+fn what_modules_leave_behind_is_ended() {
+    let scratch = Scratch::new();
+    with_accounts(&scratch, "");
+    // This one does not wait for its program, which has a session of its own.
+    let daemon = scratch.0.join("daemon");
+    fs::write(
+        &daemon,
+        format!("#!/bin/sh\nsetsid sleep 601 & echo $! > {0}.new; mv {0}.new {0}\n", scratch.0.join("left").display()),
+    )
+    .unwrap();
+    fs::set_permissions(&daemon, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    scratch.service(
+        "leave",
+        &format!("auth required pam_exec.so quiet {}\naccount required pam_permit.so\n", daemon.display()),
+    );
+    let mut options = scratch.options();
+    options.unasked = Unasked::Accept;
+    let supervisor = Supervisor::fork(options).unwrap();
+    supervisor.authenticate(credentials("leave", "alice", "x")).unwrap();
+    let left: u32 = fs::read_to_string(scratch.0.join("left")).unwrap().trim().parse().unwrap();
+    eventually(|| !is_there(left));
+    assert!(supervisor.is_alive());
+}
+
 fn it_ends_with_the_server() {
-    use std::io::Read as _;
-    // A server in a process of its own that is killed: another copy of this program, running this test.
+    use std::io::BufRead as _;
+    // A server in a process of its own that is killed while somebody signs in: another copy of this program.
     const INNER: &str = "VICAR_TEST_INNER_SERVER";
     if std::env::var_os(INNER).is_some() {
-        let supervisor = Supervisor::fork(options()).unwrap();
-        println!("{}", supervisor.pid());
+        let scratch = Scratch::new();
+        with_accounts(&scratch, "");
+        scratch.service("hang", "auth required pam_exec.so quiet /bin/sleep 600\naccount required pam_permit.so\n");
+        let supervisor = Supervisor::fork(scratch.options()).unwrap();
+        let signing_in = supervisor.clone();
+        std::thread::spawn(move || signing_in.authenticate(credentials("hang", "alice", "x")));
+        let programs = || children_of(supervisor.pid()).first().map(|&helper| children_of(helper)).unwrap_or_default();
+        eventually(|| !programs().is_empty());
+        let all = [vec![supervisor.pid()], children_of(supervisor.pid()), programs()].concat();
+        println!("{}", all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+        drop(scratch);
         std::thread::sleep(Duration::from_secs(60));
         panic!("nobody killed this process");
     }
@@ -516,18 +568,15 @@ fn it_ends_with_the_server() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let mut stdout = server.stdout.take().unwrap();
-    let mut text = Vec::new();
-    while !text.ends_with(b"\n") {
-        let mut byte = [0];
-        stdout.read_exact(&mut byte).unwrap();
-        text.push(byte[0]);
-    }
-    let process: u32 = std::str::from_utf8(&text).unwrap().trim().parse().unwrap();
-    assert!(is_there(process));
+    let mut line = String::new();
+    std::io::BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let processes: Vec<u32> = line.split_whitespace().map(|process| process.parse().unwrap()).collect();
+    assert!(processes.len() == 3 && processes.iter().all(|&process| is_there(process)), "{line}");
     server.kill().unwrap();
     server.wait().unwrap();
-    eventually(|| !is_there(process));
+    for process in processes {
+        eventually(|| !is_there(process));
+    }
 }
 
 fn signals_from_the_terminal_do_not_end_it() {
@@ -595,7 +644,6 @@ fn helpers_hold_nothing_and_leave_nothing() {
 }
 
 fn no_password_is_left_in_its_memory() {
-    use std::os::unix::fs::FileExt as _;
     let scratch = Scratch::new();
     with_accounts(&scratch, "");
     scratch.service("vicar", UNIX);
@@ -606,7 +654,50 @@ fn no_password_is_left_in_its_memory() {
         let refused = supervisor.authenticate(credentials("vicar", "alice", &password));
         assert_eq!(refused, Err(SignInError::WrongCredentials));
     }
-    let process = supervisor.pid();
+    assert!(!memory_of(supervisor.pid(), &password));
+}
+
+fn a_helper_has_no_password_of_others() {
+    let scratch = Scratch::new();
+    with_accounts(&scratch, "");
+    scratch.service("hang", "auth required pam_exec.so quiet /bin/sleep 600\naccount required pam_permit.so\n");
+    let mut options = scratch.options();
+    options.conversations = 1;
+    options.conversation_limit = Duration::from_secs(20);
+    let supervisor = Supervisor::fork(options).unwrap();
+    let password = format!("zq{:x}zq", Instant::now().elapsed().as_nanos() + 0xfeed_beef_0000_0002);
+    let sign_in = |password: String| {
+        let supervisor = supervisor.clone();
+        std::thread::spawn(move || supervisor.authenticate(credentials("hang", "alice", &password)))
+    };
+    let first = sign_in("another".to_owned());
+    eventually(|| children_of(supervisor.pid()).first().is_some_and(|&helper| !children_of(helper).is_empty()));
+    let second = sign_in(password.clone());
+    eventually(|| memory_of(supervisor.pid(), &password));
+    // A helper that waits for its database, made while the second password waits for its turn.
+    block_passwd(&scratch);
+    let look_up = {
+        let supervisor = supervisor.clone();
+        std::thread::spawn(move || supervisor.resolve("bob"))
+    };
+    eventually(|| children_of(supervisor.pid()).len() == 2);
+    std::thread::sleep(Duration::from_millis(100));
+    for helper in children_of(supervisor.pid()) {
+        assert!(!memory_of(helper, &password));
+    }
+    let programs: Vec<u32> = children_of(supervisor.pid()).into_iter().flat_map(children_of).collect();
+    rustix::process::kill_process(pid(supervisor.pid()), Signal::KILL).unwrap();
+    unblock_passwd();
+    end(&programs);
+    for caller in [first, second] {
+        assert_eq!(caller.join().unwrap(), Err(SignInError::Unavailable(Unavailable::Dead)));
+    }
+    assert_eq!(look_up.join().unwrap(), Err(ResolveError::Unavailable(Unavailable::Dead)));
+}
+
+/// Whether a text is anywhere in the memory that a process has written to.
+fn memory_of(process: u32, text: &str) -> bool {
+    use std::os::unix::fs::FileExt as _;
     let memory = fs::File::open(format!("/proc/{process}/mem")).unwrap();
     let mut scanned = 0_usize;
     for line in fs::read_to_string(format!("/proc/{process}/maps")).unwrap().lines() {
@@ -619,10 +710,13 @@ fn no_password_is_left_in_its_memory() {
         let mut bytes = vec![0; usize::try_from(u64::from_str_radix(to, 16).unwrap() - from).unwrap()];
         if memory.read_exact_at(&mut bytes, from).is_ok() {
             scanned += bytes.len();
-            assert!(!bytes.windows(password.len()).any(|window| window == password.as_bytes()), "{line}");
+            if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+                return true;
+            }
         }
     }
     assert!(scanned > 100_000, "{scanned}");
+    false
 }
 
 fn a_system_without_pam_says_so() {
@@ -653,6 +747,13 @@ fn a_process_with_threads_forks_none() {
 
 fn pid(process: u32) -> Pid {
     Pid::from_raw(i32::try_from(process).unwrap()).unwrap()
+}
+
+/// Ends programs of this test that nobody else will end.
+fn end(programs: &[u32]) {
+    for &program in programs {
+        let _ = rustix::process::kill_process(pid(program), Signal::KILL);
+    }
 }
 
 /// Whether a process exists and is no zombie.

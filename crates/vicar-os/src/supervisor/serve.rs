@@ -23,6 +23,8 @@ pub(crate) const MOST_DELAY: Duration = Duration::from_secs(10);
 const MOST_HELD: usize = 1024;
 /// Most packets that wait for room in the socket before questions are left there.
 const MOST_UNSENT: usize = 256;
+/// Longest time that a supervisor which is to end waits for its helpers to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Longest question in bytes.
 const MAX_QUESTION_LEN: usize = 2048;
 
@@ -31,7 +33,10 @@ pub(crate) fn main(socket: OwnedFd, server: OwnedFd, options: SupervisorOptions)
     // A panic must not unwind into the code of the server that forked this process.
     let code = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| {
         let mut kept = [descriptor(&socket), descriptor(&server)];
-        let ready = be_apart(c"vicar-superv", &mut kept, rustix::fs::Mode::from_raw_mode(0o077));
+        let ready = be_apart(c"vicar-superv", &mut kept, rustix::fs::Mode::from_raw_mode(0o077)).and_then(|()| {
+            rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+                .map_err(|errno| (Operation::Shape, errno))
+        });
         let report = match ready {
             Ok(()) => vec![0],
             Err((operation, errno)) => {
@@ -86,9 +91,10 @@ struct Helper {
     frame: Vec<u8>,
 }
 
-/// A helper that was told to end; it counts until the kernel says it has.
+/// A process that was told to end; a helper counts until the kernel says it has.
 struct Ending {
-    kind: Kind,
+    /// `None` for a process that a helper left behind.
+    kind: Option<Kind>,
     process: Pid,
     ended: OwnedFd,
 }
@@ -160,8 +166,18 @@ impl Desk {
             }
             self.read_helpers(&events.helpers);
         };
-        for helper in self.helpers.drain(..) {
-            end(helper.process);
+        for helper in core::mem::take(&mut self.helpers) {
+            self.dismiss(helper);
+        }
+        // Nothing is left to serve: wait for the last ones, and for what they leave behind, but not for ever.
+        let deadline = after(Instant::now(), LAST_WORDS);
+        while !self.ending.is_empty() && Instant::now() < deadline {
+            let mut watched: Vec<_> =
+                self.ending.iter().map(|ending| PollFd::new(&ending.ended, PollFlags::IN)).collect();
+            let left = timespec(deadline.saturating_duration_since(Instant::now()));
+            let _ = rustix::event::poll(&mut watched, Some(&left));
+            drop(watched);
+            self.reap();
         }
         code
     }
@@ -230,7 +246,7 @@ impl Desk {
             Kind::Conversation => self.options.conversations,
         };
         let helpers = self.helpers.iter().filter(|helper| helper.kind == kind).count();
-        let ending = self.ending.iter().filter(|ending| ending.kind == kind).count();
+        let ending = self.ending.iter().filter(|ending| ending.kind == Some(kind)).count();
         helpers.saturating_add(ending) < most
     }
 
@@ -306,7 +322,7 @@ impl Desk {
 
     fn dismiss(&mut self, helper: Helper) {
         end(helper.process);
-        self.ending.push(Ending { kind: helper.kind, process: helper.process, ended: helper.ended });
+        self.ending.push(Ending { kind: Some(helper.kind), process: helper.process, ended: helper.ended });
     }
 
     fn answer(&mut self, id: u64, answer: &Answer) {
@@ -335,10 +351,28 @@ impl Desk {
         }
     }
 
+    /// Takes note of processes that have ended, and ends those that they left behind.
+    ///
+    /// A module's program may be in a session of its own. When its helper ends it becomes a child of this process, which
+    /// asked for that (PR_SET_CHILD_SUBREAPER).
     fn reap(&mut self) {
+        let before = self.ending.len();
         self.ending.retain(|ending| {
             matches!(rustix::process::waitpid(Some(ending.process), WaitOptions::NOHANG), Ok(None) | Err(Errno::INTR))
         });
+        if self.ending.len() == before {
+            return;
+        }
+        for process in children() {
+            let is_helper = self.helpers.iter().any(|helper| helper.process == process);
+            if is_helper || self.ending.iter().any(|ending| ending.process == process) {
+                continue;
+            }
+            end(process);
+            if let Ok(ended) = rustix::process::pidfd_open(process, PidfdFlags::empty()) {
+                self.ending.push(Ending { kind: None, process, ended });
+            }
+        }
     }
 
     fn send(&mut self) -> Next {
@@ -397,7 +431,13 @@ fn whole(frame: &[u8]) -> Option<Progress> {
     })
 }
 
-/// Kills a helper and the processes it made. Errors mean that they have ended.
+/// The children of this process; none when this kernel does not list them (CONFIG_PROC_CHILDREN).
+fn children() -> Vec<Pid> {
+    let list = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)).collect()
+}
+
+/// Kills a process and its process group. Errors mean that they have ended.
 fn end(process: Pid) {
     let _ = rustix::process::kill_process_group(process, Signal::KILL);
     let _ = rustix::process::kill_process(process, Signal::KILL);
