@@ -28,7 +28,7 @@ serve_vicar() {
   local vicar=$1 directory=$2
   printf '%s\n' "$3" | "$vicar" passwd "$here/passwords" "alice@$alice_ids"
   printf '%s\n' "$4" | "$vicar" passwd "$here/passwords" "bob@$bob_ids"
-  "$vicar" serve "$directory" --password-file "$here/passwords" --insecure-http --listen 127.0.0.1:0 > "$here/server.log" 2>&1 &
+  "$vicar" serve "$directory" --state "$here/state" --password-file "$here/passwords" --insecure-http --listen 127.0.0.1:0 > "$here/server.log" 2>&1 &
   server=$!
   await grep -q 'http://127\.0\.0\.1:[0-9]' "$here/server.log"
   url=$(grep -o 'http://127\.0\.0\.1:[0-9]*' "$here/server.log" | head -n 1)/
