@@ -558,8 +558,8 @@ fn it_ends_with_the_server() {
         let programs = || children_of(supervisor.pid()).first().map(|&helper| children_of(helper)).unwrap_or_default();
         eventually(|| !programs().is_empty());
         let all = [vec![supervisor.pid()], children_of(supervisor.pid()), programs()].concat();
-        println!("{}", all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
         drop(scratch);
+        println!("{}", all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
         std::thread::sleep(Duration::from_secs(60));
         panic!("nobody killed this process");
     }
