@@ -184,6 +184,14 @@ impl Directory {
         Temp::create(as_client, self, mode)
     }
 
+    /// Makes a file with an unguessable name: what [`create_temp`](Self::create_temp) does where every file has one.
+    ///
+    /// # Errors
+    /// - [`FsError::Os`] when the client may not make files here.
+    pub fn create_named_temp(&self, as_client: &AsClient<'_>, mode: u32) -> Result<Temp, FsError> {
+        Temp::create_named(as_client, self, mode)
+    }
+
     /// Returns the directories above this one, the nearest first, up to and with the root; by `..`, so that links on the
     /// way here do not matter.
     ///

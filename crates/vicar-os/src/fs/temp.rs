@@ -30,13 +30,16 @@ impl Temp {
         let unnamed = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match openat(beside, c".", unnamed, mode) {
             Ok(fd) => Ok(Self { fd, name: None }),
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Self::create_named(as_client, beside, mode),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+                Self::create_named(as_client, beside, mode.as_raw_mode())
+            }
             Err(errno) => Err(FsError::Os { operation: "create temporary file", errno }),
         }
     }
 
-    fn create_named(_: &AsClient<'_>, beside: &Directory, mode: Mode) -> Result<Self, FsError> {
+    pub(super) fn create_named(_: &AsClient<'_>, beside: &Directory, mode: u32) -> Result<Self, FsError> {
         let name = unguessable_name()?;
+        let mode = Mode::from_raw_mode(mode & 0o777);
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
         let fd = openat(beside, name.as_os(), flags, mode).map_err(FsError::os("create temporary file"))?;
         Ok(Self { fd, name: Some(name) })

@@ -9,6 +9,7 @@ use crate::stage::{ALICE, Acting, BOB, Stage, TEAM, name, path};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_temp_takes_its_name_in_one_step", plain, act_temp),
+    ("a_temp_with_a_name_leaves_none_behind", plain, act_named_temp),
     ("a_temp_takes_the_looks_of_another_file", looks, act_looks),
     ("set_group_id_and_capabilities_are_not_to_be_had", foreign, act_privileges),
     ("content_is_replaced_in_place", plain, act_in_place),
@@ -43,6 +44,27 @@ fn act_temp(acting: &Acting) {
         assert!(unwanted.replace(as_client, &directory, &name("d")).is_err(), "not over a directory");
         unwanted.discard(as_client, &directory);
         assert_eq!(directory.list(as_client, 10).unwrap().len(), 3);
+    });
+}
+
+fn act_named_temp(acting: &Acting) {
+    acting.run(&acting.alice, |as_client, root| {
+        let directory = root.directory(as_client, &BeneathPath::here()).unwrap();
+        let create = || directory.create_named_temp(as_client, 0o600).unwrap();
+        let count = || directory.list(as_client, 10).unwrap().len();
+        let temp = create();
+        temp.write_at(as_client, 0, b"new").unwrap();
+        assert_eq!(count(), 3);
+        assert!(temp.link_new(as_client, &directory, &name("f")).unwrap_err().is(Errno::EXIST));
+        temp.link_new(as_client, &directory, &name("g")).unwrap();
+        temp.discard(as_client, &directory);
+        assert_eq!((count(), directory.stat(as_client, &name("g")).unwrap().size), (3, 3));
+        let temp = create();
+        temp.replace(as_client, &directory, &name("g")).unwrap();
+        temp.discard(as_client, &directory);
+        assert_eq!((count(), directory.stat(as_client, &name("g")).unwrap().size), (3, 0));
+        create().discard(as_client, &directory);
+        assert_eq!(count(), 3);
     });
 }
 
