@@ -74,6 +74,8 @@ pub fn write_row(name: &Name, stat: &Stat, reader: &Reader, out: &mut String) {
     let _ = write!(out, "</td><td><time datetime=\"{when}\">{minute}</time></td><td>");
     if stat.uid == reader.uid {
         escape_into(&reader.name, out);
+    } else if stat.uid == 0 {
+        out.push_str("root");
     } else {
         let _ = write!(out, "{}", stat.uid);
     }
