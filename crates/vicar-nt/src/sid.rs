@@ -170,6 +170,7 @@ impl<'a> SidRef<'a> {
     ///
     /// # Errors
     /// - [`ParseError`] as for [`Sid::parse`].
+    #[inline]
     pub fn parse(wire: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let len: u8 = match wire {
             // Count 0..=15 gives 8..=68 bytes, so the saturating forms never saturate.

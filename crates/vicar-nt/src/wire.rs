@@ -86,6 +86,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Starts at the first byte of `bytes`, which are to be a structure of this kind.
     #[must_use]
+    #[inline]
     pub const fn new(kind: Malformed, bytes: &'a [u8]) -> Self {
         Self { kind, rest: bytes, at: 0 }
     }
@@ -94,6 +95,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// - [`ParseError`] at the end of `bytes` when `offset` lies beyond it.
+    #[inline]
     pub fn starting_at(
         kind: Malformed,
         bytes: &'a [u8],
@@ -126,6 +128,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// - [`ParseError`] naming `item` and where it should have been; nothing is consumed.
+    #[inline]
     pub fn take(&mut self, len: usize, item: &'static str) -> Result<&'a [u8], ParseError> {
         let (head, rest) = self.rest.split_at_checked(len).ok_or(ParseError::at(self.kind, self.at, item))?;
         self.rest = rest;
@@ -137,6 +140,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// - [`ParseError`] as for [`take`](Self::take).
+    #[inline]
     pub fn array<const N: usize>(&mut self, item: &'static str) -> Result<[u8; N], ParseError> {
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(ParseError::at(self.kind, self.at, item))?;
         self.rest = rest;
@@ -148,6 +152,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// - [`ParseError`] as for [`take`](Self::take).
+    #[inline]
     pub fn u8(&mut self, item: &'static str) -> Result<u8, ParseError> {
         self.array::<1>(item).map(|[byte]| byte)
     }
@@ -156,6 +161,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// - [`ParseError`] as for [`take`](Self::take).
+    #[inline]
     pub fn u16(&mut self, item: &'static str) -> Result<u16, ParseError> {
         self.array(item).map(u16::from_le_bytes)
     }
@@ -164,6 +170,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// - [`ParseError`] as for [`take`](Self::take).
+    #[inline]
     pub fn u32(&mut self, item: &'static str) -> Result<u32, ParseError> {
         self.array(item).map(u32::from_le_bytes)
     }
@@ -172,6 +179,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// - [`ParseError`] as for [`take`](Self::take).
+    #[inline]
     pub fn u64(&mut self, item: &'static str) -> Result<u64, ParseError> {
         self.array(item).map(u64::from_le_bytes)
     }

@@ -101,6 +101,7 @@ enum Shape {
 impl AceKind {
     /// Returns the type with this number.
     #[must_use]
+    #[inline]
     pub const fn from_number(number: u8) -> Self {
         match number {
             0x00 => Self::Allow,
@@ -171,6 +172,7 @@ impl AceKind {
         matches!(self.shape(), Shape::SidAndData | Shape::ObjectAndData)
     }
 
+    #[inline]
     const fn shape(self) -> Shape {
         match self {
             Self::Allow
@@ -241,6 +243,7 @@ impl<'a> Ace<'a> {
     ///
     /// # Source
     /// MS-DTYP 2.4.4.
+    #[inline]
     pub fn parse(wire: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let mut header = Reader::new(Malformed::Acl, wire);
         let kind = AceKind::from_number(header.u8("ACE type")?);
@@ -264,24 +267,28 @@ impl<'a> Ace<'a> {
 
     /// Returns the type.
     #[must_use]
+    #[inline]
     pub const fn kind(&self) -> AceKind {
         self.kind
     }
 
     /// Returns the flags.
     #[must_use]
+    #[inline]
     pub const fn flags(&self) -> AceFlags {
         self.flags
     }
 
     /// Returns whether the entry takes part in evaluations of its object.
     #[must_use]
+    #[inline]
     pub const fn is_effective(&self) -> bool {
         !self.flags.contains(AceFlags::INHERIT_ONLY)
     }
 
     /// Returns what the entry says, or `None` when its type is unknown.
     #[must_use]
+    #[inline]
     pub const fn parts(&self) -> Option<&AceParts<'a>> {
         self.parts.as_ref()
     }
@@ -301,6 +308,7 @@ impl fmt::Debug for Ace<'_> {
 const OBJECT_TYPE_PRESENT: u32 = 1;
 const INHERITED_OBJECT_TYPE_PRESENT: u32 = 2;
 
+#[inline]
 fn read_parts(kind: AceKind, bytes: &[u8]) -> Result<Option<AceParts<'_>>, ParseError> {
     let shape = kind.shape();
     if shape == Shape::Opaque {
@@ -332,6 +340,7 @@ fn read_parts(kind: AceKind, bytes: &[u8]) -> Result<Option<AceParts<'_>>, Parse
     Ok(Some(AceParts { mask, object_type, inherited_object_type, sid, compound, data: reader.rest() }))
 }
 
+#[inline]
 fn read_sid<'a>(reader: &mut Reader<'a>) -> Result<SidRef<'a>, ParseError> {
     // A malformed SID inside an ACE is a malformed ACL.
     let at = reader.at();

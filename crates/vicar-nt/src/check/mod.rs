@@ -8,9 +8,10 @@
 //! restricting SIDs, the package side of an AppContainer, and the rules of a central policy. Rights only ever move from
 //! open to granted or to denied, and the first entry that mentions a right decides about it.
 //!
-//! Nothing is cached, no audit record is written, and nobody's identity is read from the surroundings.
+//! [`audit`] says whether an access is to be recorded. Nothing is cached, nothing is written, and nobody's identity is read from the surroundings.
 
 mod answer;
+mod audit;
 mod central;
 mod limit;
 mod object_types;
@@ -22,6 +23,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 pub use answer::{Denial, Grant, NodeAnswer, Pass, Refusal};
+pub use audit::{AuditedBy, audit};
 pub use request::{
     AccessMode, AccessRequest, Api, AppContainerIntegrity, CentralPolicy, CentralRule, CheckOptions, ObjectType,
     OwnerWhenWriteRestricted, Subject, TypedDenyWithoutList, UnknownAces, UnknownCentralPolicy,

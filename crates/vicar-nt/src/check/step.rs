@@ -122,7 +122,7 @@ pub enum Step {
     Owner {
         /// Whether it owns the object.
         is_owner: bool,
-        /// Whether the DACL says itself what owners may do.
+        /// Whether it owns the object, but the DACL says itself what owners may do.
         has_owner_rights_ace: bool,
         /// What it has by owning.
         moved: AccessMask,

@@ -71,7 +71,7 @@ const fn is_conditional(kind: AceKind) -> bool {
 
 /// Whom an entry is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Match {
+pub(super) enum Match {
     Subject,
     Package,
     Nobody,
@@ -81,12 +81,13 @@ impl<'r, 'a> Walk<'r, 'a> {
     /// Returns what the subject has by owning the object, given a DACL.
     pub(super) fn owner_rights<T: Trace>(&self, dacl: Dacl<'_>, trace: &mut T) -> AccessMask {
         let is_owner = self.descriptor.owner().is_some_and(|owner| self.owns_as(owner));
+        // Only an owner has anything to lose by such an entry.
         let has_owner_rights_ace = match dacl {
-            Dacl::Absent | Dacl::Null => false,
-            Dacl::List(list) => list.aces().any(|ace| {
+            Dacl::List(list) if is_owner => list.aces().any(|ace| {
                 let takes_part = !matches!(role(ace.kind()), Role::None | Role::Unknown) && ace.is_effective();
                 takes_part && ace.parts().is_some_and(|parts| parts.sid == well_known::OWNER_RIGHTS)
             }),
+            Dacl::List(_) | Dacl::Absent | Dacl::Null => false,
         };
         let moved = match is_owner && !has_owner_rights_ace {
             true => AccessMask::READ_CONTROL | AccessMask::WRITE_DAC,
@@ -217,7 +218,7 @@ impl<'r, 'a> Walk<'r, 'a> {
         }
     }
 
-    fn match_sid(&self, sid: SidRef<'_>, effect: Effect, pass: Pass) -> Match {
+    pub(super) fn match_sid(&self, sid: SidRef<'_>, effect: Effect, pass: Pass) -> Match {
         let Some(sid) = self.substitute(sid) else { return Match::Nobody };
         let is_subject = match (pass, effect) {
             (Pass::Restricted, _) => self.token.is_restricting(sid),

@@ -9,6 +9,7 @@
 )]
 
 mod assign;
+mod audit;
 mod bytes;
 mod case;
 mod check_properties;
