@@ -68,9 +68,9 @@ fn huge(scene: &Scene) -> Outcome {
 }
 
 /// Sends bytes, reads what comes until nothing came for a moment, and returns it.
-fn exchange(scene: &Scene, bytes: &str) -> String {
+fn exchange(scene: &Scene, bytes: &str, patience: Duration) -> String {
     let mut wire = scene.wire();
-    wire.patience(Duration::from_millis(250)).unwrap();
+    wire.patience(patience).unwrap();
     let _ = wire.raw(bytes.as_bytes());
     String::from_utf8_lossy(&wire.rest_until_quiet()).into_owned()
 }
@@ -119,7 +119,7 @@ fn smuggling(scene: &Scene) -> Outcome {
             scene.alices(&place.join("precious.txt"), 0o600, "precious");
             let log = scene.rig.audit().len();
             let first = format!("{method} /smuggle/first.txt HTTP/1.1\r\nHost: {host}\r\n{sign_in}\r\n{rest}");
-            let answer = exchange(scene, &first);
+            let answer = exchange(scene, &first, Duration::from_millis(250));
             let is_whole = place.join("precious.txt").exists();
             assert!(is_whole, "{method} with {what}: the hidden request was done: {answer}");
             let since = scene.rig.audit()[log..].to_owned();
@@ -130,7 +130,7 @@ fn smuggling(scene: &Scene) -> Outcome {
     scene.alices(&place.join("precious.txt"), 0o600, "precious");
     let honest =
         format!("PUT /smuggle/first.txt HTTP/1.1\r\nHost: {host}\r\n{sign_in}\r\nContent-Length: 1\r\n\r\nx{hidden}");
-    let answer = exchange(scene, &honest);
+    let answer = exchange(scene, &honest, Duration::from_secs(2));
     assert_eq!(answer.matches("HTTP/1.1 2").count(), 2, "{answer}");
     assert!(!place.join("precious.txt").exists());
     // Nor does one person's connection lend another its name.
@@ -138,7 +138,7 @@ fn smuggling(scene: &Scene) -> Outcome {
     let unsigned = format!(
         "GET /smuggle/first.txt HTTP/1.1\r\nHost: {host}\r\n{sign_in}\r\n\r\nGET /smuggle/first.txt HTTP/1.1\r\nHost: {host}\r\n\r\n"
     );
-    let answer = exchange(scene, &unsigned);
+    let answer = exchange(scene, &unsigned, Duration::from_secs(2));
     assert_eq!((answer.matches("HTTP/1.1 200").count(), answer.matches("HTTP/1.1 401").count()), (1, 1), "{answer}");
     Outcome::Held
 }

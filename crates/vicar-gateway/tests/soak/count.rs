@@ -60,6 +60,17 @@ impl Count {
         self.inner.lock().unwrap().complained
     }
 
+    /// Complains if the mixture is not what a soak is to be.
+    pub(crate) fn insist(&self, requests: usize) {
+        let (done, writes, cut, panics) = {
+            let inner = self.inner.lock().unwrap();
+            (inner.requests, inner.writes, inner.cut, inner.panics)
+        };
+        if done != requests || writes * 4 < done || (done >= 5_000 && (cut * 20 < done || panics * 100 < done)) {
+            self.complain(format!("{done} of {requests} requests, {writes} writes, {cut} cut, {panics} panics"));
+        }
+    }
+
     /// Prints the figures.
     pub(crate) fn print(&self, seconds: f64) {
         let inner = self.inner.lock().unwrap();

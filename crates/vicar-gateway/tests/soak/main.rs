@@ -18,6 +18,7 @@ mod cast;
 mod chance;
 mod count;
 mod kernel;
+mod log;
 mod plan;
 #[expect(dead_code, reason = "the hostile cases use the rest")]
 mod rig;
@@ -148,7 +149,7 @@ fn soak(requests: usize, clients: usize, seed: u64, told: Told) -> usize {
         world.count.complain(complaint);
     }
     tree::compare(&world.share, &given_up, &world.count);
-    let lines = rig.audit().lines().count();
+    let lines = log::compare(&rig.audit(), &users, &world.count);
     let status = rig.stop();
     if !status.success() {
         world.count.complain(format!("the server ended with {status}: {}", rig.words()));
@@ -156,6 +157,7 @@ fn soak(requests: usize, clients: usize, seed: u64, told: Told) -> usize {
     if told == Told::Truth {
         println!("{lines} lines in the audit log");
         world.count.print(seconds);
+        world.count.insist(requests);
     }
     world.count.wrong()
 }

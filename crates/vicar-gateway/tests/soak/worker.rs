@@ -157,9 +157,7 @@ impl<'a> Worker<'a> {
         match &result {
             Ok(got) => {
                 self.world.count.status(got.status);
-                // An answer that came before a long body was read is the last one of its connection.
-                let is_early = got.status >= 400 && request.body.as_ref().is_some_and(|body| body.len() > 16_384);
-                if is_early || got.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+                if got.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
                     self.wire = None;
                 }
             }
