@@ -1,6 +1,7 @@
 //! `vicar run` and `vicar whoami`, from outside.
 //!
 //! Tests that need accounts run the command in a mount namespace with account files of the test's own.
+#![expect(clippy::unwrap_used, reason = "a test program: a failure is a panic")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
