@@ -14,6 +14,8 @@
 //! Every `BOOLEAN` is a [`BOOLEAN`] (`u8`) and every enumeration an integer, because a C caller may store any value
 //! there, and as a Rust `bool` or `enum` that would be undefined behaviour.
 
+#![forbid(unsafe_code)]
+
 mod layout;
 
 pub use layout::*;
