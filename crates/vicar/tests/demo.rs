@@ -202,3 +202,43 @@ fn a_port_that_is_taken_is_one_line_and_leaves_nothing() {
     assert_eq!(entries(&tmp), 0);
     std::fs::remove_dir(&tmp).unwrap();
 }
+
+/// As a user with lent ids: `/etc` is replaced for this run alone, in a mount namespace of its own.
+const LENT: &str = r#"
+set -e
+cp -a /etc "$1/etc"
+echo 'lent:x:61998:61998::/:/bin/sh' >> "$1/etc/passwd"
+echo 'lent:x:61998:' >> "$1/etc/group"
+echo 'lent:200000:65536' > "$1/etc/subuid"
+echo 'lent:200000:65536' > "$1/etc/subgid"
+mount --bind "$1/etc" /etc
+cd /
+exec setpriv --reuid 61998 --regid 61998 --clear-groups env TMPDIR="$1/tmp" "$1/vicar" demo --once --json
+"#;
+
+#[test]
+fn a_user_with_lent_ids_needs_no_root() {
+    if !is_root() {
+        return;
+    }
+    for program in ["unshare", "setpriv", "newuidmap", "newgidmap"] {
+        if !Path::new("/usr/bin").join(program).exists() {
+            return eprintln!("skipped: needs {program}");
+        }
+    }
+    let dir = own_tmp("demo-lent");
+    std::fs::copy(VICAR, dir.join("vicar")).unwrap();
+    std::fs::create_dir(dir.join("tmp")).unwrap();
+    std::fs::set_permissions(dir.join("tmp"), std::fs::Permissions::from_mode(0o1777)).unwrap();
+    let output = Command::new("unshare").args(["--mount", "sh", "-c", LENT, "sh"]).arg(&dir).output().unwrap();
+    let (told, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    if said.contains("unshare") {
+        eprintln!("skipped: no namespaces here: {said}");
+    } else {
+        assert!(output.status.success(), "{told}{said}");
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!((&told["ok"], told["verdicts"].as_array().unwrap().len()), (&Value::Bool(true), 24));
+    }
+    assert_eq!(entries(&dir.join("tmp")), 0);
+    std::fs::remove_dir_all(&dir).unwrap();
+}

@@ -13,15 +13,15 @@ pub struct Account {
     pub identity: UnixIdentity,
 }
 
-/// Why the system's accounts gave no account.
+/// Why the system's accounts gave no account. The word is for the audit log; the client learns the kind alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountError {
-    /// Wrong password or no such user; the two are not told apart.
-    Denied,
+    /// Wrong password or no such user; the client cannot tell the two apart.
+    Denied(&'static str),
     /// The password was right, but the account may not sign in: locked, expired, or no such account any more.
-    NotAllowed,
-    /// Nothing can be said: the supervisor is gone, too slow or too busy.
-    Unavailable,
+    NotAllowed(&'static str),
+    /// Nothing can be said: the supervisor is gone, too slow or too busy, or PAM is not there.
+    Unavailable(&'static str),
 }
 
 /// The system's accounts. Calls may block for seconds and are made on threads for blocking work.

@@ -67,7 +67,6 @@ pub struct Refusal {
 
 impl Refusal {
     const PASSWORD: Self = Self { status: StatusCode::UNAUTHORIZED, reason: "password" };
-    const NOT_ALLOWED: Self = Self { status: StatusCode::FORBIDDEN, reason: "account-not-allowed" };
     const CANNOT_ACT: Self = Self { status: StatusCode::FORBIDDEN, reason: "cannot-act-as-user" };
     const UNAVAILABLE: Self = Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: "sign-in-unavailable" };
     const BUSY: Self = Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: "sign-in-busy" };
@@ -205,9 +204,9 @@ impl<C: Send + Sync + 'static> Shared<C> {
         };
         match account {
             Ok(Account { name, identity }) => Ok((name, identity)),
-            Err(AccountError::Denied) => Err(Refusal::PASSWORD),
-            Err(AccountError::NotAllowed) => Err(Refusal::NOT_ALLOWED),
-            Err(AccountError::Unavailable) => Err(Refusal::UNAVAILABLE),
+            Err(AccountError::Denied(reason)) => Err(Refusal { reason, ..Refusal::PASSWORD }),
+            Err(AccountError::NotAllowed(reason)) => Err(Refusal { reason, ..Refusal::CANNOT_ACT }),
+            Err(AccountError::Unavailable(reason)) => Err(Refusal { reason, ..Refusal::UNAVAILABLE }),
         }
     }
 

@@ -30,7 +30,7 @@ impl Accounts for Fake {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
         match name {
             "alice" => Ok(Account { name: name.into(), identity: identity(61_001, &self.0.groups.lock().unwrap()) }),
-            _ => Err(AccountError::NotAllowed),
+            _ => Err(AccountError::NotAllowed("no-such-account")),
         }
     }
     fn authenticate(&self, service: &str, user: &str, password: &str, _: &str) -> Result<Account, AccountError> {
@@ -43,9 +43,9 @@ impl Accounts for Fake {
             ("vicar", "alice", "right") => {
                 Ok(Account { name: "Alice".into(), identity: identity(61_001, &self.0.groups.lock().unwrap()) })
             }
-            (_, "expired", _) => Err(AccountError::NotAllowed),
-            (_, "down", _) => Err(AccountError::Unavailable),
-            _ => Err(AccountError::Denied),
+            (_, "expired", _) => Err(AccountError::NotAllowed("account-expired")),
+            (_, "down", _) => Err(AccountError::Unavailable("supervisor-ended")),
+            _ => Err(AccountError::Denied("password")),
         }
     }
 }
@@ -95,8 +95,8 @@ async fn a_verified_credential_is_remembered_and_a_refused_one_is_not() {
         assert_eq!(ask(&sign_in, "alice", "wrong").await.unwrap_err(), (401, "password"));
     }
     assert_eq!(world.asked.load(Ordering::SeqCst), 3);
-    assert_eq!(ask(&sign_in, "expired", "x").await.unwrap_err(), (403, "account-not-allowed"));
-    assert_eq!(ask(&sign_in, "down", "x").await.unwrap_err(), (503, "sign-in-unavailable"));
+    assert_eq!(ask(&sign_in, "expired", "x").await.unwrap_err(), (403, "account-expired"));
+    assert_eq!(ask(&sign_in, "down", "x").await.unwrap_err(), (503, "supervisor-ended"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,7 +167,7 @@ async fn a_file_signs_in_system_accounts_and_numeric_people() {
     assert_eq!(world.asked.load(Ordering::SeqCst), 1);
     assert_eq!(ask(&sign_in, "guest", "a").await.unwrap_err(), (401, "password"));
     assert_eq!(ask(&sign_in, "nobody", "a").await.unwrap_err(), (401, "password"));
-    assert_eq!(ask(&sign_in, "gone", "x").await.unwrap_err(), (403, "account-not-allowed"));
+    assert_eq!(ask(&sign_in, "gone", "x").await.unwrap_err(), (403, "no-such-account"));
     assert_eq!(ask(&sign_in, "not-here", "n").await.unwrap_err(), (403, "cannot-act-as-user"));
 }
 
