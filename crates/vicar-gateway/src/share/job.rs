@@ -11,8 +11,8 @@ use vicar_os::{AsClient, ClientContext, ClientThreads, RunError};
 use super::ShareOptions;
 use super::failure::Failure;
 
-/// Most directories of one kind that are kept open for clients.
-const ROOTS: usize = 512;
+/// Most directories of one kind that are kept open for clients; each is a descriptor.
+const ROOTS: usize = 128;
 
 /// Runs work as clients, with the share's directory opened by that very client.
 #[derive(Clone)]

@@ -25,12 +25,10 @@ pub(super) async fn serve(call: &mut Call<'_>, body: RequestBody) -> Result<Resp
     drop(body);
     let destination = call.read_destination()?;
     let kind = if call.op == "move" { Transfer::Move } else { Transfer::Copy };
-    let reach = match (kind, call.depth()?) {
-        (_, None | Some(Depth::Infinity)) => Reach::Whole,
-        (Transfer::Copy, Some(Depth::Zero)) => Reach::Alone,
-        (Transfer::Copy, Some(Depth::One)) | (Transfer::Move, Some(Depth::Zero | Depth::One)) => {
-            return Err(Failure::BAD_REQUEST);
-        }
+    let reach = match call.depth()? {
+        None | Some(Depth::Infinity) => Reach::Whole,
+        Some(Depth::Zero) => Reach::Alone,
+        Some(Depth::One) => return Err(Failure::BAD_REQUEST),
     };
     let overwrite = match call.text("overwrite")?.map(str::trim) {
         None | Some("T" | "t") => Overwrite::Allowed,
@@ -138,6 +136,10 @@ impl Scene {
         let is_directory = self.source_stat.is_directory();
         if order.source_slash && !is_directory {
             return Err(Failure::NOT_FOUND);
+        }
+        // A directory moves with everything in it (RFC 4918 9.9.2).
+        if is_directory && order.kind == Transfer::Move && order.reach == Reach::Alone {
+            return Err(Failure::BAD_REQUEST);
         }
         if order.destination.slash && !is_directory && self.there.is_none() {
             return Err(Failure::CONFLICT);

@@ -156,7 +156,8 @@ fn move_moves() {
     let rig = Rig::new();
     let path = rig.file("alice/f", "content", ALICE, TEAM, 0o640);
     let inode = fs::metadata(&path).unwrap().ino();
-    assert_eq!(rig.status(&rig.alice, "MOVE", "/alice/f", &[&to("/alice/g"), "depth: 0"], ""), 400);
+    assert_eq!(rig.status(&rig.alice, "MOVE", "/alice/f", &[&to("/alice/g"), "depth: 1"], ""), 400);
+    assert_eq!(rig.status(&rig.alice, "MOVE", "/alice/", &[&to("/team/g"), "depth: 0"], ""), 400);
     assert_eq!(rig.status(&rig.alice, "MOVE", "/alice/f", &["destination: /alice/g"], ""), 201);
     assert_eq!(fs::metadata(rig.root.join("alice/g")).unwrap().ino(), inode);
     rig.file("alice/h", "other", ALICE, ALICE, 0o600);

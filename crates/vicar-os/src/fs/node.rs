@@ -128,7 +128,11 @@ impl Node {
     /// Opens this very inode again with other flags, checked against the client's rights now.
     pub(super) fn reopen(&self, _: &AsClient<'_>, flags: OFlags) -> Result<OwnedFd, FsError> {
         let quiet = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        openat(CWD, self.magic_path(), flags | quiet, Mode::empty()).map_err(FsError::os("open"))
+        openat(CWD, self.magic_path(), flags | quiet, Mode::empty()).map_err(|errno| match errno {
+            // The inode is in our hand, so it is procfs that is not there: the machine's trouble, and no missing file.
+            Errno::NOENT => FsError::Os { operation: "open by way of /proc", errno: Errno::NOSYS },
+            errno => FsError::Os { operation: "open", errno },
+        })
     }
 
     /// The one magic link we follow ourselves: our own descriptor, by its number.
