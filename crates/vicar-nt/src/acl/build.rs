@@ -9,7 +9,7 @@ use crate::guid::Guid;
 use crate::integrity::IntegrityLevel;
 use crate::mask::RequestedMask;
 use crate::sid::SidRef;
-use crate::wire::ParseError;
+use crate::wire::{Malformed, ParseError};
 
 /// The entries do not fit in the 65,532 bytes an ACL can have.
 ///
@@ -88,10 +88,12 @@ impl AclBuilder {
     /// Adds an entry given as bytes.
     ///
     /// # Errors
-    /// - [`ParseError`] when the bytes are not one entry.
+    /// - [`ParseError`] when the bytes are not one entry and nothing else.
     pub fn parse_entry(self, bytes: &[u8]) -> Result<Self, ParseError> {
-        let (ace, _) = Ace::parse(bytes)?;
-        Ok(self.verbatim(&ace))
+        match Ace::parse(bytes)? {
+            (ace, []) => Ok(self.verbatim(&ace)),
+            (ace, _) => Err(ParseError::at(Malformed::Acl, ace.as_bytes().len(), "end of ACE")),
+        }
     }
 
     /// Adds an entry of any type that has a SID directly or after object types, with data behind it, padded to 4 bytes.
