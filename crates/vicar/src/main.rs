@@ -1,4 +1,5 @@
 //! The `vicar` command: lets a server act as its client, and as nothing more.
+#![forbid(unsafe_code)]
 
 mod command;
 mod demo;

@@ -129,6 +129,10 @@ struct LimitArgs {
     #[arg(long, value_name = "BYTES", default_value = "32K", value_parser = parse_size)]
     header_bytes: u64,
 
+    /// Header fields of a request (431).
+    #[arg(long, value_name = "N", default_value_t = Limits::USUAL.header_fields)]
+    header_fields: usize,
+
     /// Between two pieces of a body (408), and for a client to take a piece of a reply.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_seconds)]
     body_idle: Duration,
@@ -169,6 +173,10 @@ struct LimitArgs {
     #[arg(long, value_name = "N", default_value_t = ShareLimits::default().tree_entries)]
     tree_entries: usize,
 
+    /// Directories inside each other of one copy, move or delete (507).
+    #[arg(long, value_name = "N", default_value_t = ShareLimits::default().tree_depth)]
+    tree_depth: usize,
+
     /// Bytes of an upload that waits in the spool (507).
     #[arg(long, value_name = "BYTES", default_value = "1G", value_parser = parse_size)]
     spool_bytes: u64,
@@ -176,6 +184,10 @@ struct LimitArgs {
     /// Locks of one user (507).
     #[arg(long, value_name = "N", default_value_t = ShareLimits::default().locks_per_user)]
     locks_per_user: usize,
+
+    /// Longest life of a lock.
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = parse_seconds)]
+    lock_time: Duration,
 
     /// How long a stopping server waits for requests to end.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_seconds)]
@@ -276,7 +288,7 @@ fn prepare(args: Args) -> Result<Plan, String> {
         limits: Limits {
             header_time: limits.header_time,
             header_bytes: usize::try_from(limits.header_bytes).unwrap_or(usize::MAX).clamp(8_192, 1 << 20),
-            header_fields: Limits::USUAL.header_fields,
+            header_fields: limits.header_fields.max(1),
             body_idle: limits.body_idle,
             body_bytes: limits.body_bytes,
             idle: limits.idle_time,
@@ -288,9 +300,10 @@ fn prepare(args: Args) -> Result<Plan, String> {
         share_limits: ShareLimits {
             listing_entries: limits.listing_entries,
             tree_entries: limits.tree_entries,
+            tree_depth: limits.tree_depth,
             spool_bytes: limits.spool_bytes,
             locks_per_user: limits.locks_per_user,
-            ..ShareLimits::default()
+            lock_life: limits.lock_time,
         },
         sign_in_limits: SignInLimits { parallel: limits.sign_ins, waiting: limits.sign_ins.saturating_add(64) },
         allowed: args.allow_user.iter().cloned().collect::<BTreeSet<_>>(),
