@@ -10,6 +10,7 @@
 //! # Source
 //! MS-DTYP 2.5.1.1 (grammar), 2.4.4.17.4 (bytes).
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::condition::token::{self, Class, Membership, Relation, Whose};
@@ -19,21 +20,31 @@ use crate::sddl::error::{Problem, SddlError};
 use crate::sddl::sid;
 use crate::sid::Sid;
 
-const DEEPEST: u16 = 256;
-
 /// Reads `( expr )` and returns the data of an entry, signature included, without padding.
 pub(super) fn parse(cursor: &mut Cursor<'_>, domain: Option<&Sid>) -> Result<Vec<u8>, SddlError> {
     cursor.expect("(", Problem::Condition)?;
-    let mut parser = Parser { out: token::SIGNATURE.to_vec(), domain, depth: 0 };
-    parser.or(cursor)?;
-    cursor.expect(")", Problem::Condition)?;
+    let mut parser = Parser { out: token::SIGNATURE.to_vec(), domain, waiting: vec![Waiting::Parenthesis] };
+    while !parser.waiting.is_empty() {
+        parser.operand(cursor)?;
+        parser.operators(cursor)?;
+    }
     Ok(parser.out)
 }
 
+/// What waits for the operand after it, or for its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Parenthesis,
+    Or,
+    And,
+    Not,
+}
+
+/// Operators wait on a stack until what binds tighter is written: text can nest as deep as it likes.
 struct Parser<'d> {
     out: Vec<u8>,
     domain: Option<&'d Sid>,
-    depth: u16,
+    waiting: Vec<Waiting>,
 }
 
 /// Which side of a comparison an attribute is on.
@@ -44,58 +55,66 @@ enum Side {
 }
 
 impl Parser<'_> {
-    fn or(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SddlError> {
-        if self.depth >= DEEPEST {
-            return Err(cursor.error(Problem::TooDeep));
-        }
-        self.depth = self.depth.saturating_add(1);
-        self.and(cursor)?;
-        cursor.skip_white();
-        while cursor.eat("||") {
-            self.and(cursor)?;
-            self.out.push(token::OR);
+    /// Reads negations, opening parentheses and the term after them.
+    fn operand(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SddlError> {
+        loop {
             cursor.skip_white();
-        }
-        self.depth = self.depth.saturating_sub(1);
-        Ok(())
-    }
-
-    fn and(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SddlError> {
-        self.not(cursor)?;
-        cursor.skip_white();
-        while cursor.eat("&&") {
-            self.not(cursor)?;
-            self.out.push(token::AND);
-            cursor.skip_white();
-        }
-        Ok(())
-    }
-
-    fn not(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SddlError> {
-        cursor.skip_white();
-        let mut negations: u16 = 0;
-        while cursor.eat("!") {
-            negations = negations.saturating_add(1);
-            if negations > DEEPEST {
-                return Err(cursor.error(Problem::TooDeep));
+            if cursor.eat("(") {
+                self.waiting.push(Waiting::Parenthesis);
+            } else if cursor.eat("!") {
+                cursor.skip_white();
+                if !matches!(cursor.peek(), Some('(' | '@' | '!')) {
+                    return Err(cursor.error(Problem::Condition));
+                }
+                self.waiting.push(Waiting::Not);
+            } else {
+                return self.term(cursor);
             }
+        }
+    }
+
+    /// Reads closing parentheses, and the operator after them unless the condition ends there.
+    fn operators(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SddlError> {
+        loop {
+            self.write_down_to(Waiting::Not);
             cursor.skip_white();
-            if !matches!(cursor.peek(), Some('(' | '@' | '!')) {
+            if cursor.eat("&&") {
+                self.write_down_to(Waiting::And);
+                self.waiting.push(Waiting::And);
+                return Ok(());
+            }
+            if cursor.eat("||") {
+                self.write_down_to(Waiting::Or);
+                self.waiting.push(Waiting::Or);
+                return Ok(());
+            }
+            if !cursor.eat(")") {
                 return Err(cursor.error(Problem::Condition));
             }
+            self.write_down_to(Waiting::Or);
+            // Below the operators stands the parenthesis they are in.
+            self.waiting.pop();
+            if self.waiting.is_empty() {
+                return Ok(());
+            }
         }
-        self.term(cursor)?;
-        for _ in 0..negations {
-            self.out.push(token::NOT);
+    }
+
+    /// Writes the waiting operators that bind at least as tight as `loosest`.
+    fn write_down_to(&mut self, loosest: Waiting) {
+        while let Some(top) = self.waiting.last().copied() {
+            let code = match (top, loosest) {
+                (Waiting::Not, _) => token::NOT,
+                (Waiting::And, Waiting::And | Waiting::Or) => token::AND,
+                (Waiting::Or, Waiting::Or) => token::OR,
+                (Waiting::Parenthesis | Waiting::And | Waiting::Or, _) => return,
+            };
+            self.out.push(code);
+            self.waiting.pop();
         }
-        Ok(())
     }
 
     fn term(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SddlError> {
-        if cursor.eat("(") {
-            self.or(cursor)?;
-            return cursor.expect(")", Problem::Condition);
-        }
         let mut ahead = *cursor;
         let word = ahead.take_while(is_name_char);
         if let Some(code) = existence(word) {
@@ -181,7 +200,7 @@ impl Parser<'_> {
     fn composite(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SddlError> {
         let at = cursor.at();
         cursor.expect("{", Problem::Literal)?;
-        let mut inner = Self { out: Vec::new(), domain: self.domain, depth: self.depth };
+        let mut inner = Self { out: Vec::new(), domain: self.domain, waiting: Vec::new() };
         cursor.skip_white();
         if !cursor.eat("}") {
             loop {

@@ -44,8 +44,6 @@ pub enum Problem {
     Number,
     /// A local attribute on the right side of a comparison.
     LocalAttributeOnRight,
-    /// Parentheses or negations within each other, more than 256 deep.
-    TooDeep,
     /// A resource attribute that is not one.
     ResourceAttribute,
     /// Flags of a resource attribute that are reserved.
@@ -78,7 +76,6 @@ impl fmt::Display for Problem {
             Self::Literal => "expected a value",
             Self::Number => "number does not fit",
             Self::LocalAttributeOnRight => "a local attribute can stand on the left only",
-            Self::TooDeep => "nested more than 256 deep",
             Self::ResourceAttribute => "expected a resource attribute: (\"name\",type,flags,value,...)",
             Self::ReservedFlags => "reserved attribute flags",
             Self::ResourceAttributeTrustee => "a resource attribute is about WD",

@@ -138,8 +138,18 @@ fn what_windows_refuses_is_refused_where_it_is_wrong() {
     ] {
         assert_eq!(error(text), (at, problem), "{text}");
     }
-    let deep = format!("D:(XA;;GA;;;WD;{}@User.a{})", "(".repeat(300), ")".repeat(300));
-    assert_eq!(error(&deep).1, Problem::TooDeep);
+}
+
+#[test]
+fn conditions_nest_as_deep_as_an_entry_has_room() {
+    let deep = format!("D:(XA;;GA;;;WD;{}@User.a{})", "(".repeat(5000), ")".repeat(5000));
+    assert_eq!(canonical(&deep), "D:(XA;;GA;;;WD;(@USER.a))");
+    let negated = format!("D:(XA;;GA;;;WD;(@User.b || {}@User.a))", "!".repeat(5000));
+    assert_eq!(canonical(&canonical(&negated)), canonical(&negated));
+    let chain = format!("D:(XA;;GA;;;WD;({}@User.a))", "@User.b && ".repeat(3000));
+    assert_eq!(hex_of(&canonical(&chain)), hex_of(&chain));
+    let too_long = format!("D:(XA;;GA;;;WD;({}@User.a))", "@User.b && ".repeat(9000));
+    assert_eq!(error(&too_long).1, Problem::TooLong);
 }
 
 #[test]
