@@ -142,6 +142,11 @@ impl Names {
             .map(Self)
     }
 
+    /// The configured names, in lower case.
+    pub fn iter(&self) -> impl Iterator<Item = &Authority> {
+        self.0.iter()
+    }
+
     /// Finds the one authority that a request names and checks that it is ours.
     ///
     /// # Errors

@@ -270,10 +270,12 @@ fn prepare(args: Args) -> Result<Plan, String> {
     let listeners = bind(&args, &transport)?;
     let audit_path = args.audit.clone().unwrap_or_else(|| state.join("audit.jsonl"));
     let necessity = if args.audit_optional { Necessity::Optional } else { Necessity::Required };
-    let audit = AuditLog::open(&audit_path, necessity).map_err(|error| error.to_string())?;
-    if audit_path.canonicalize().is_ok_and(|path| path.starts_with(&directory)) {
+    // Looked at before it is opened, so that nothing is made in the share.
+    let beside = audit_path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if beside.canonicalize().is_ok_and(|real| real.starts_with(&directory)) {
         return Err(format!("audit log {} lies inside the directory that is served", audit_path.display()));
     }
+    let audit = AuditLog::open(&audit_path, necessity).map_err(|error| error.to_string())?;
     let names = Names::new(args.name.iter().map(String::as_str)).map_err(|error| error.to_string())?;
     raise_descriptor_limit();
     let limits = &args.limits;

@@ -17,6 +17,7 @@ pub(crate) struct Banner {
     /// The first listener's.
     pub(crate) url: String,
     urls: Vec<String>,
+    names: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Tls>,
     sign_in: SignIn,
@@ -62,6 +63,7 @@ impl Banner {
             directory: plan.directory.display().to_string(),
             url: urls.first().cloned().unwrap_or_default(),
             urls,
+            names: plan.names.iter().map(ToString::to_string).collect(),
             tls: plan.listeners.iter().find_map(|listener| match listener {
                 Listener::Tcp { transport: Transport::Tls(identity), .. } => Some(Tls {
                     self_signed: identity.issuer() == Issuer::SelfSigned,
@@ -115,6 +117,8 @@ impl Banner {
         for url in &self.urls {
             writeln!(out, "  browser + WebDAV   {url}{secured}")?;
         }
+        let names = self.names.iter().map(|name| format!(", {name}")).collect::<String>();
+        writeln!(out, "  answers to         localhost, its numeric addresses{names}")?;
         match &self.sign_in {
             SignIn::PasswordFile { file, people } => {
                 let noun = if *people == 1 { "person" } else { "people" };

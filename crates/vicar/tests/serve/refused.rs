@@ -20,6 +20,7 @@ fn what_cannot_be_served_is_one_line_and_exit_code_2() {
     check(&["--audit", "share/audit", "--listen", "127.0.0.1:0"], "inside the directory that is served");
     check(&["--audit", "/proc/none/audit", "--listen", "127.0.0.1:0"], "cannot open audit log");
     check(&["--tls-cert", "none.pem", "--tls-key", "none.pem"], "none.pem");
+    assert_eq!(std::fs::read_dir(scratch.path("share")).unwrap().count(), 0);
     let usage = refused(scratch.command(&[&FILE[..], &["--tls-cert", "x"]].concat()));
     assert!(usage.contains("--tls-key"), "{usage}");
 }
