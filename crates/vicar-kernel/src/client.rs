@@ -4,14 +4,18 @@
 //! may be passed on at all; wearing it later looks nothing up again. It owns one token reference and gives it back when
 //! dropped, which never disturbs a thread that wears the token. It judges nothing about the server: the gate does.
 
+use std::panic::Location;
+
 use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
 
+use crate::audit::{Attempt, What};
 use crate::impersonate::Impersonation;
 use crate::policy::{EffectiveOnlyRule, Policy, RemoteDynamic};
 use crate::qos::{Locality, Qos, Reach, Tracking};
 use crate::subject::SubjectContext;
 use crate::thread::{Effective, ThreadRef};
 use crate::token::{TokenRef, TokenSource};
+use crate::verifier::Ticket;
 
 /// The identity of a token at one moment, for noticing later that it is another one or has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +71,7 @@ pub struct ClientContext {
     reach: Reach,
     direct_reach: Reach,
     control: TokenControl,
+    ticket: Ticket,
 }
 
 /// Where a client is captured from.
@@ -113,7 +118,11 @@ impl ClientContext {
                 Source { token, level: Some(level), reach, remembers_reach: true }
             }
         };
-        Self::build(source, qos, locality)
+        let captured = Self::build(source, qos, locality);
+        if captured.is_err() {
+            client.note_use(Location::caller());
+        }
+        captured
     }
 
     /// Captures the client of a subject context, or its process if it has none.
@@ -167,8 +176,9 @@ impl ClientContext {
 
     #[track_caller]
     fn build(source: Source, qos: Qos, locality: Locality) -> Result<Self, NtStatus> {
-        may_capture(source.level, qos.level, locality)?;
-        let Source { token, reach: source_reach, remembers_reach, .. } = source;
+        let at = Location::caller();
+        let Source { token, level, reach: source_reach, remembers_reach } = source;
+        token.system().refused(Attempt::Capture, at, may_capture(level, qos.level, locality))?;
         let policy = *token.system().policy();
         // Read before the copy is made: a modification in between is then noticed by a refresh, not missed.
         let control = TokenControl::of(&token);
@@ -184,8 +194,19 @@ impl ClientContext {
             | (EffectiveOnlyRule::DynamicThreadOnly, Tracking::Dynamic) => direct_reach,
             (EffectiveOnlyRule::DynamicThreadOnly, Tracking::Static) => qos.reach,
         };
-        let token = if is_direct { token } else { token.copy_for_client(qos.level)? };
-        Ok(Self { token, qos, locality, is_direct, reach, direct_reach, control })
+        let token = if is_direct {
+            token
+        } else {
+            token.system().refused(Attempt::Capture, at, token.copy_for_client(qos.level))?
+        };
+        token.system().tell(at, || What::Captured {
+            token: token.id(),
+            user: token.state().user().sid,
+            level: qos.level,
+            is_direct,
+        });
+        let ticket = Ticket::take(token.system());
+        Ok(Self { token, qos, locality, is_direct, reach, direct_reach, control, ticket })
     }
 
     /// Returns the token that will be worn: the client's live one, or a private copy.
@@ -268,7 +289,7 @@ impl ClientContext {
 impl Clone for ClientContext {
     #[track_caller]
     fn clone(&self) -> Self {
-        Self { token: self.token.clone(), ..*self }
+        Self { token: self.token.clone(), ticket: self.ticket.again(), ..*self }
     }
 }
 

@@ -48,6 +48,7 @@
 #![forbid(unsafe_code)]
 
 pub mod anonymous;
+pub mod audit;
 pub mod client;
 pub mod gate;
 pub mod handle;
@@ -64,6 +65,7 @@ pub mod system;
 mod tally;
 pub mod thread;
 pub mod token;
+pub mod verifier;
 pub mod work;
 
 pub use anonymous::AnonymousLogon;

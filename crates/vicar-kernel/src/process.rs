@@ -14,6 +14,7 @@ use crate::job::Job;
 use crate::qos::Reach;
 use crate::system::System;
 use crate::token::{Duplicate, DuplicateKind, TokenKind, TokenRef};
+use crate::verifier::Lock;
 
 /// A process. Reached through a [`ProcessRef`].
 #[doc(alias = "PEPROCESS")]
@@ -85,6 +86,7 @@ impl Process {
     #[doc(alias = "SeReferencePrimaryToken")]
     #[track_caller]
     pub fn reference_primary(&self) -> TokenRef {
+        let _locking = self.system.locking(Lock::PrimaryToken);
         self.primary.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -111,11 +113,13 @@ impl Process {
                 primary.unclaim();
                 return Err(NtStatus::ACCESS_DENIED);
             }
+            let locking = self.system.locking(Lock::PrimaryToken);
             let mut slot = self.primary.write().unwrap_or_else(PoisonError::into_inner);
             // Another thread may have replaced what was compared with.
             if slot.is_same(&current) {
                 let old = std::mem::replace(&mut *slot, primary);
                 drop(slot);
+                drop(locking);
                 old.unclaim();
                 return Ok(old);
             }

@@ -4,6 +4,7 @@
 //! process. It holds references until dropped, so later changes of the thread mean nothing to it. The accessors that
 //! authorise test the level; the one that does not says so in its name.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use vicar_nt::check::{AccessMode, Subject};
@@ -37,6 +38,7 @@ pub struct SubjectContext {
     client: Option<SubjectClient>,
     primary: TokenRef,
     audit_id: u64,
+    thread: Option<ThreadRef>,
 }
 
 impl SubjectContext {
@@ -67,7 +69,11 @@ impl SubjectContext {
             Some(Some(worn)) => Some(SubjectClient { token: worn.token, level: worn.level, reach: worn.reach }),
             Some(None) | None => None,
         };
-        Self { client, primary: process.reference_primary(), audit_id: process.id() }
+        let thread = match process.system().verifier() {
+            Some(_) => thread.cloned(),
+            None => None,
+        };
+        Self { client, primary: process.reference_primary(), audit_id: process.id(), thread }
     }
 
     /// Puts a subject context together from its parts, as a caller with its own structures does.
@@ -83,7 +89,7 @@ impl SubjectContext {
             token,
             reach: Reach::AllHeld,
         });
-        Self { client, primary, audit_id: 0 }
+        Self { client, primary, audit_id: 0, thread: None }
     }
 
     /// Returns the client, if there is one.
@@ -131,11 +137,25 @@ impl SubjectContext {
     ///
     /// # Source
     /// spec/nt-impersonation 4.3.
+    #[track_caller]
     pub fn for_authorisation(&self) -> Result<&TokenRef, NtStatus> {
         match &self.client {
             None => Ok(&self.primary),
             Some(client) if client.level.may_act_locally() => Ok(&client.token),
-            Some(_) => Err(NtStatus::BAD_IMPERSONATION_LEVEL),
+            Some(_) => {
+                self.note_use();
+                Err(NtStatus::BAD_IMPERSONATION_LEVEL)
+            }
+        }
+    }
+
+    /// Tells the verifier that this subject was to act, if its client may not.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn note_use(&self) {
+        let Some(thread) = &self.thread else { return };
+        if self.level().is_some_and(|level| !level.may_act_locally()) {
+            thread.note_use(Location::caller());
         }
     }
 
@@ -158,6 +178,7 @@ impl SubjectContext {
     ///
     /// # Source
     /// CVE-2015-0010; spec/nt-impersonation 4.4 CV02.
+    #[track_caller]
     pub fn authentication_id(&self) -> Result<Luid, NtStatus> {
         Ok(self.for_authorisation()?.authentication_id())
     }
@@ -170,6 +191,7 @@ impl SubjectContext {
     /// # Source
     /// CVE-2015-0002; spec/nt-impersonation 4.4 CV01.
     #[doc(alias = "SeTokenIsAdmin")]
+    #[track_caller]
     pub fn is_admin(&self) -> Result<bool, NtStatus> {
         Ok(self.for_authorisation()?.state().is_admin())
     }
@@ -211,7 +233,11 @@ impl SubjectContext {
     /// SePrivilegeCheck (ntifs.h page); spec/nt-impersonation 2.17.
     #[doc(alias = "SePrivilegeCheck")]
     #[must_use]
+    #[track_caller]
     pub fn privilege_check(&self, wanted: &mut [LuidAndAttributes], need: Need, mode: AccessMode) -> bool {
+        if mode == AccessMode::User {
+            self.note_use();
+        }
         privilege::check(&self.lock().subject(), wanted, need, mode)
     }
 
@@ -224,6 +250,7 @@ impl SubjectContext {
     /// `SeSinglePrivilegeCheck`, for a subject that was captured already.
     #[doc(alias = "SeSinglePrivilegeCheck")]
     #[must_use]
+    #[track_caller]
     pub fn holds(&self, privilege: Privilege, mode: AccessMode) -> bool {
         let mut wanted = [LuidAndAttributes::new(privilege, PrivilegeAttributes::empty())];
         self.privilege_check(&mut wanted, Need::All, mode)

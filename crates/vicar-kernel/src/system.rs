@@ -7,15 +7,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use vicar_nt::{Luid, NtStatus};
 
+use crate::audit::{Attempt, Event, Sink, What};
 use crate::logon::{LogonKind, LogonSession, Routine, RoutineId, Session};
 use crate::policy::{MissingRoutine, Policy, Profile};
 use crate::pool::{Pool, Purpose};
 use crate::tally::Tally;
+use crate::verifier::{AtEnd, Lock, Locking, Report, Verifier};
 
 /// A world of tokens, processes and threads. Cloning gives another handle to the same world.
 #[derive(Clone)]
@@ -30,12 +32,15 @@ struct World {
     next_number: AtomicU64,
     sessions: Mutex<BTreeMap<Luid, Arc<Session>>>,
     routines: Mutex<Vec<(RoutineId, Routine)>>,
+    is_audited: AtomicBool,
+    sink: RwLock<Option<Arc<dyn Sink>>>,
+    verifier: Option<Verifier>,
 }
 
 impl System {
     /// Makes a world that follows the rules of `profile` with the answers of `policy`.
     pub fn new(profile: Profile, policy: Policy) -> Self {
-        Self::build(profile, policy, false)
+        Self::build(profile, policy, false, None)
     }
 
     /// Makes a world that also remembers which source line took each outstanding token reference.
@@ -43,10 +48,18 @@ impl System {
     /// # Cost
     /// One lock and one map look-up for every reference taken or given back: for tests and leak hunts.
     pub fn with_reference_sites(profile: Profile, policy: Policy) -> Self {
-        Self::build(profile, policy, true)
+        Self::build(profile, policy, true, None)
     }
 
-    fn build(profile: Profile, policy: Policy, tracks_sites: bool) -> Self {
+    /// Makes a world that remembers every capture, reference, impersonation and lock with its source line.
+    ///
+    /// # Cost
+    /// A lock and a look-up for each of them: for tests and for finding out what a program does wrong.
+    pub fn with_verifier(profile: Profile, policy: Policy) -> Self {
+        Self::build(profile, policy, true, Some(Verifier::default()))
+    }
+
+    fn build(profile: Profile, policy: Policy, tracks_sites: bool, verifier: Option<Verifier>) -> Self {
         Self(Arc::new(World {
             profile,
             policy,
@@ -56,6 +69,9 @@ impl System {
             next_number: AtomicU64::new(1),
             sessions: Mutex::default(),
             routines: Mutex::default(),
+            is_audited: AtomicBool::new(false),
+            sink: RwLock::new(None),
+            verifier,
         }))
     }
 
@@ -91,6 +107,68 @@ impl System {
     /// Empty unless the world was made by [`System::with_reference_sites`].
     pub fn outstanding(&self) -> Vec<((&'static str, u32, u32), i64)> {
         self.0.tally.outstanding()
+    }
+
+    /// Returns what was done wrong so far and what is held; `None` unless the world was made by
+    /// [`System::with_verifier`].
+    pub fn verify(&self) -> Option<Report> {
+        Some(self.0.verifier.as_ref()?.report(self.outstanding()))
+    }
+
+    /// Gives `tell` a report when the returned value is dropped, if the world is verified.
+    pub fn verify_at_end<F: FnMut(Report)>(&self, tell: F) -> AtEnd<F> {
+        AtEnd::new(self.clone(), tell)
+    }
+
+    /// Makes `sink` hear of everything that happens to an identity from now on; `None` ends that.
+    pub fn set_audit(&self, sink: Option<Arc<dyn Sink>>) {
+        let mut slot = self.0.sink.write().unwrap_or_else(PoisonError::into_inner);
+        self.0.is_audited.store(sink.is_some(), Ordering::Release);
+        let old = std::mem::replace(&mut *slot, sink);
+        drop(slot);
+        drop(old);
+    }
+
+    /// Tells the sink, if there is one, what `what` makes of it. Called with no lock held.
+    #[inline]
+    pub(crate) fn tell(&self, at: &'static Location<'static>, what: impl FnOnce() -> What) {
+        if self.0.is_audited.load(Ordering::Relaxed) {
+            self.tell_listener(&Event { what: what(), at });
+        }
+    }
+
+    #[cold]
+    fn tell_listener(&self, event: &Event) {
+        let sink = self.0.sink.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(sink) = sink {
+            sink.event(event);
+        }
+    }
+
+    /// Tells the sink that something was refused, and passes the answer on.
+    pub(crate) fn refused<T>(
+        &self,
+        attempt: Attempt,
+        at: &'static Location<'static>,
+        answer: Result<T, NtStatus>,
+    ) -> Result<T, NtStatus> {
+        if let Err(status) = answer {
+            self.tell(at, || What::Refused { attempt, status });
+        }
+        answer
+    }
+
+    #[inline]
+    pub(crate) fn verifier(&self) -> Option<&Verifier> {
+        self.0.verifier.as_ref()
+    }
+
+    /// Says that a lock is about to be taken; the result is dropped right after the lock.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn locking(&self, lock: Lock) -> Option<Locking<'_>> {
+        let at = Location::caller();
+        self.0.verifier.as_ref().map(|verifier| verifier.locking(lock, at))
     }
 
     /// Returns an identifier that this world has not handed out before.

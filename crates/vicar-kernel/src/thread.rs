@@ -6,16 +6,19 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use vicar_nt::{ImpersonationLevel, NtStatus};
 
+use crate::audit::What;
 use crate::impersonate::Impersonation;
 use crate::pool::{Charge, Purpose};
 use crate::process::ProcessRef;
 use crate::system::System;
 use crate::token::TokenRef;
+use crate::verifier::{Lock, Site};
 
 /// The bytes of a separately allocated impersonation record.
 const RECORD_SIZE: usize = 16;
@@ -123,6 +126,7 @@ impl Thread {
     #[doc(alias = "PsReferenceImpersonationToken")]
     #[track_caller]
     pub fn reference_impersonation(&self) -> Option<Impersonation> {
+        let _locking = self.system().locking(Lock::ThreadRecord);
         let record = self.record.read().unwrap_or_else(PoisonError::into_inner);
         let worn = record.worn.as_ref()?;
         Some(worn.reference())
@@ -158,14 +162,38 @@ impl Thread {
     #[doc(alias = "PsRevertThreadToSelf")]
     #[doc(alias = "SeStopImpersonatingClient")]
     #[doc(alias = "RevertToSelf")]
+    #[track_caller]
     pub fn revert(&self) {
-        drop(self.exchange(None));
+        let reverted = self.exchange(None);
+        self.note_end(Location::caller(), reverted.old.is_some());
+        drop(reverted);
+    }
+
+    /// Tells whoever listens or verifies that the thread wears nobody any more.
+    #[inline]
+    pub(crate) fn note_end(&self, at: Site, wore_somebody: bool) {
+        if !wore_somebody {
+            return;
+        }
+        self.system().tell(at, || What::Reverted { thread: self.id });
+        if let Some(verifier) = self.system().verifier() {
+            verifier.reverted(self.id);
+        }
+    }
+
+    /// Tells the verifier that somebody wanted to act as whom the thread wears, and could not.
+    #[inline]
+    pub(crate) fn note_use(&self, at: Site) {
+        if let Some(verifier) = self.system().verifier() {
+            verifier.used_to_act(self.id, at);
+        }
     }
 
     /// Replaces what the thread wears and returns what it wore; a thread that has exited takes nothing on.
     ///
     /// The caller drops the old token, outside the lock.
     pub(crate) fn exchange(&self, worn: Option<Impersonation>) -> Exchanged {
+        let _locking = self.system().locking(Lock::ThreadRecord);
         let mut record = self.record.write().unwrap_or_else(PoisonError::into_inner);
         if record.has_exited && worn.is_some() {
             drop(record);
@@ -179,6 +207,7 @@ impl Thread {
 
     /// Replaces what the thread wears if it is still `expected`, the same object on the same terms.
     pub(crate) fn replace_if_unchanged(&self, expected: &Impersonation, worn: Impersonation) -> Replaced {
+        let _locking = self.system().locking(Lock::ThreadRecord);
         let mut record = self.record.write().unwrap_or_else(PoisonError::into_inner);
         let is_unchanged = record
             .worn
@@ -199,12 +228,21 @@ impl Thread {
     /// The part of thread deletion that releases the impersonation token. A thread that is only forgotten gives its token
     /// back too, when its last handle goes.
     pub fn exit(&self) {
+        let locking = self.system().locking(Lock::ThreadRecord);
         let mut record = self.record.write().unwrap_or_else(PoisonError::into_inner);
         record.has_exited = true;
         self.is_active.store(false, Ordering::Release);
         let old = record.worn.take();
         drop(record);
+        drop(locking);
+        self.note_exit();
         drop(old);
+    }
+
+    fn note_exit(&self) {
+        if let Some(verifier) = self.system().verifier() {
+            verifier.exited(self.id);
+        }
     }
 
     /// Returns whether the thread has ended.
@@ -262,6 +300,12 @@ impl Deref for ThreadRef {
 
     fn deref(&self) -> &Thread {
         &self.0
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.note_exit();
     }
 }
 

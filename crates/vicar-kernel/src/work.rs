@@ -359,6 +359,9 @@ fn next(shared: &Shared) -> Option<WorkItem> {
 
 /// Stops a worker that wears somebody.
 fn retire(shared: &Shared, thread: &ThreadRef, item: u64) {
+    if let Some(verifier) = thread.system().verifier() {
+        verifier.worker_wears(thread.id(), item);
+    }
     let stop = BugCheck { code: BugCheck::IMPERSONATING_WORKER_THREAD, parameters: [item, 0, item, 0] };
     match &shared.on_bug_check {
         OnBugCheck::Abort => std::process::abort(),

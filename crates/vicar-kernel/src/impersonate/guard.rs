@@ -1,5 +1,7 @@
 //! Impersonation that ends, or comes back, with a value's life.
 
+use std::panic::Location;
+
 use vicar_nt::NtStatus;
 
 use crate::client::ClientContext;
@@ -41,11 +43,15 @@ impl Drop for Disabled {
 struct Restore<'a> {
     thread: &'a ThreadRef,
     before: Option<Impersonation>,
+    at: &'static Location<'static>,
 }
 
 impl Drop for Restore<'_> {
     fn drop(&mut self) {
-        drop(self.thread.exchange(self.before.take()));
+        let is_end = self.before.is_none();
+        let left = self.thread.exchange(self.before.take());
+        self.thread.note_end(self.at, is_end && left.old.is_some());
+        drop(left);
     }
 }
 
@@ -75,12 +81,14 @@ impl ThreadRef {
     /// - `STATUS_BAD_IMPERSONATION_LEVEL` when the client may only be identified, by its own wish or because the gate
     ///   downgraded; `work` does not run.
     /// - as for [`ThreadRef::prepare`]; `work` does not run.
+    #[track_caller]
     pub fn with_client<R>(&self, client: &ClientContext, work: impl FnOnce() -> R) -> Result<R, NtStatus> {
         let pending = self.prepare(client)?;
         if !pending.level().may_act_locally() {
             return Err(NtStatus::BAD_IMPERSONATION_LEVEL);
         }
-        let _restore = Restore { thread: self, before: self.reference_impersonation() };
+        let at = Location::caller();
+        let _restore = Restore { thread: self, before: self.reference_impersonation(), at };
         let _ = pending.commit();
         Ok(work())
     }

@@ -11,8 +11,11 @@
 //! | refuses | a copy | Identification | [`Outcome::Downgraded`] |
 //! | a copy cannot be made, or a job forbids the token | nothing changes | | the error |
 
+use std::panic::Location;
+
 use vicar_nt::{ImpersonationLevel, NtStatus};
 
+use crate::audit::{Attempt, What};
 use crate::client::ClientContext;
 use crate::gate::{self, GateInput, GateStep, Party, TrustLimit, Verdict};
 use crate::pool::Charge;
@@ -104,6 +107,7 @@ pub struct Pending {
     worn: Impersonation,
     verdict: Verdict,
     record_charge: Option<Charge>,
+    at: &'static Location<'static>,
 }
 
 impl Pending {
@@ -149,10 +153,32 @@ impl Pending {
     /// session.
     pub fn commit(self) -> Outcome {
         let outcome = self.outcome();
-        let Self { thread, worn, verdict: _, record_charge } = self;
+        self.note();
+        let Self { thread, worn, verdict: _, record_charge, at: _ } = self;
         thread.keep_record_charge(record_charge);
         drop(thread.exchange(Some(worn)));
         outcome
+    }
+
+    /// Tells whoever listens or verifies what is about to be in force.
+    #[inline]
+    fn note(&self) {
+        let (thread, worn) = (self.thread.id(), &self.worn);
+        let outcome = self.outcome();
+        self.thread.system().tell(self.at, || {
+            let (token, user) = (worn.token.id(), worn.token.state().user().sid);
+            match outcome {
+                Outcome::AsRequested => What::Impersonated { thread, token, user, level: worn.level },
+                Outcome::Downgraded { .. } => What::Downgraded { thread, token, user, verdict: self.verdict },
+            }
+        });
+        if let Some(verifier) = self.thread.system().verifier() {
+            let downgraded_by = match outcome {
+                Outcome::AsRequested => None,
+                Outcome::Downgraded { step } => Some(step),
+            };
+            verifier.taken_on(thread, self.at, downgraded_by);
+        }
     }
 }
 
@@ -201,6 +227,12 @@ impl ThreadRef {
     /// PsImpersonateClient (ntifs.h page); spec/nt-impersonation 2.8, 3.3, 3.6.
     #[track_caller]
     pub fn prepare_token(&self, token: &TokenRef, terms: Terms) -> Result<Pending, NtStatus> {
+        let at = Location::caller();
+        self.system().refused(Attempt::Impersonate, at, self.decide(token, terms, at))
+    }
+
+    #[track_caller]
+    fn decide(&self, token: &TokenRef, terms: Terms, at: &'static Location<'static>) -> Result<Pending, NtStatus> {
         if !token.system().is_same(self.system()) {
             return Err(NtStatus::INVALID_PARAMETER);
         }
@@ -216,7 +248,7 @@ impl ThreadRef {
         }
         let copy_on_open = terms.on_open == OnOpen::Copy;
         let worn = Impersonation { token, level, reach: terms.reach, copy_on_open };
-        Ok(Pending { thread: self.clone(), worn, verdict, record_charge })
+        Ok(Pending { thread: self.clone(), worn, verdict, record_charge, at })
     }
 
     /// Takes a client on.

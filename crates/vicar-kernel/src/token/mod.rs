@@ -23,6 +23,7 @@ use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
 use crate::logon::{LogonKind, SessionHold};
 use crate::pool::{Charge, Purpose};
 use crate::system::System;
+use crate::verifier::Lock;
 
 pub use adjust::{GroupsAdjusted, PrivilegesAdjusted};
 pub use duplicate::{Duplicate, DuplicateKind};
@@ -275,6 +276,7 @@ impl Token {
     /// # Cost
     /// One shared lock and one reference count; no allocation.
     pub fn state(&self) -> Arc<Snapshot> {
+        let _locking = self.system.locking(Lock::TokenState);
         Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -292,6 +294,7 @@ impl Token {
     ///
     /// The one function that changes a token: new snapshot number, new ModifiedId, one critical section.
     fn modify<R>(&self, change: impl FnOnce(&TokenState) -> (Option<TokenState>, R)) -> R {
+        let locking = self.system.locking(Lock::TokenState);
         let mut slot = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let (replacement, answer) = change(&slot.state);
         let Some(state) = replacement else { return answer };
@@ -302,6 +305,7 @@ impl Token {
         // A reader that sees the new number and then asks for the state waits for this lock.
         self.state_id.store(id, Ordering::Release);
         drop(slot);
+        drop(locking);
         drop(old);
         answer
     }
