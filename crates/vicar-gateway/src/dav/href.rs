@@ -1,7 +1,5 @@
 //! Paths in URLs: raw bytes in, percent-encoded text out, and back.
 
-use core::fmt::Write as _;
-
 use vicar_os::fs::{BeneathPath, NameError};
 
 /// Where a URL points beneath the share.
@@ -86,6 +84,7 @@ fn decode(part: &str, at_byte: usize) -> Result<Vec<u8>, HrefError> {
 
 /// Writes path bytes as the path of a URL; slashes stay, everything that is not plainly safe is percent-encoded.
 pub fn encode_into(bytes: &[u8], out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in bytes {
         if byte.is_ascii_alphanumeric()
             || matches!(
@@ -95,7 +94,10 @@ pub fn encode_into(bytes: &[u8], out: &mut String) {
         {
             out.push(char::from(byte));
         } else {
-            let _ = write!(out, "%{byte:02X}");
+            out.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                out.push(char::from(DIGITS.get(usize::from(digit)).copied().unwrap_or(b'0')));
+            }
         }
     }
 }

@@ -184,19 +184,24 @@ impl Element {
 
 /// Writes text so that XML reads the same text back; what XML cannot carry becomes U+FFFD.
 pub fn escape_into(text: &str, out: &mut String) {
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\r' => out.push_str("&#13;"),
-            '\n' => out.push_str("&#10;"),
-            '\t' => out.push_str("&#9;"),
-            other if is_xml_character(other) => out.push(other),
-            _ => out.push('\u{fffd}'),
-        }
+    let mut plain_from = 0_usize;
+    for (at, character) in text.char_indices() {
+        let replacement = match character {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '"' => "&quot;",
+            '\r' => "&#13;",
+            '\n' => "&#10;",
+            '\t' => "&#9;",
+            other if is_xml_character(other) => continue,
+            _ => "\u{fffd}",
+        };
+        out.push_str(text.get(plain_from..at).unwrap_or_default());
+        out.push_str(replacement);
+        plain_from = at.saturating_add(character.len_utf8());
     }
+    out.push_str(text.get(plain_from..).unwrap_or_default());
 }
 
 /// XML 1.0, production 2.

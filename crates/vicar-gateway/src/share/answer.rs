@@ -74,10 +74,9 @@ pub(super) fn members_body(members: &[(String, StatusCode)]) -> String {
 }
 
 pub(super) fn status_line(status: StatusCode, out: &mut String) {
-    let _ = write!(
-        out,
-        "<D:status>HTTP/1.1 {} {}</D:status>",
-        status.as_u16(),
-        status.canonical_reason().unwrap_or_default()
-    );
+    for part in
+        ["<D:status>HTTP/1.1 ", status.as_str(), " ", status.canonical_reason().unwrap_or_default(), "</D:status>"]
+    {
+        out.push_str(part);
+    }
 }

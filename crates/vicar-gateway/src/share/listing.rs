@@ -45,9 +45,11 @@ impl Listing {
     ) -> Result<Self, FsError> {
         let mut entries = directory.list(as_client, limit)?;
         entries.retain(|entry| matches!(entry.kind, Kind::Regular | Kind::Directory | Kind::Symlink | Kind::Unknown));
-        entries.sort_by_cached_key(|entry| {
-            let name = entry.name.as_bytes();
-            (entry.kind != Kind::Directory, name.to_ascii_lowercase(), name.to_vec())
+        entries.sort_unstable_by(|one, other| {
+            let (a, b) = (one.name.as_bytes(), other.name.as_bytes());
+            let ignoring_case = || a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase));
+            let directories_first = (one.kind != Kind::Directory).cmp(&(other.kind != Kind::Directory));
+            directories_first.then_with(ignoring_case).then_with(|| a.cmp(b))
         });
         Ok(Self { path, directory, entries })
     }

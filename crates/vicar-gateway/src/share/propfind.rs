@@ -49,7 +49,7 @@ pub(super) async fn serve(call: &Call<'_>, body: RequestBody) -> Result<Response
                 return Err(Failure::precondition(StatusCode::FORBIDDEN, "propfind-finite-depth"));
             }
             let space = if wanted.asks_for_space() { root.space(as_client).ok() } else { None };
-            let mut view = View { wanted, uid, inner, above: Vec::new(), space };
+            let mut view = View::new(wanted, uid, inner, space);
             view.above = guard::above_path(as_client, root, &path, &view.inner).map_err(of)?;
             let mut out = String::from(answer::MULTISTATUS_OPEN);
             view.write(as_client, &path, &stat, Some(&node), &mut out);
@@ -59,7 +59,7 @@ pub(super) async fn serve(call: &Call<'_>, body: RequestBody) -> Result<Response
             let directory = Directory::of(node).map_err(of)?;
             view.above.insert(0, directory.id());
             let listing = Listing::read(as_client, path, directory, limit).map_err(of)?;
-            let need = if view.wanted.needs_store() { Need::Node } else { Need::Stat };
+            let need = if view.needs_store { Need::Node } else { Need::Stat };
             let write = move |as_client: &AsClient<'_>,
                               root: &Root,
                               listing: &Listing,
@@ -119,6 +119,10 @@ impl Wanted {
 /// What is asked for, and what is the same for every entry of one directory.
 struct View {
     wanted: Wanted,
+    /// The ones of WebDAV's own among the wanted names.
+    these: Vec<Option<Live>>,
+    /// Whether clients' own properties are wanted.
+    needs_store: bool,
     uid: u32,
     inner: Arc<Inner>,
     above: Vec<FileId>,
@@ -126,15 +130,27 @@ struct View {
 }
 
 impl View {
+    fn new(wanted: Wanted, uid: u32, inner: Arc<Inner>, space: Option<Space>) -> Self {
+        let these = match &wanted {
+            Wanted::These(names) => names.iter().map(Live::find).collect(),
+            Wanted::All { .. } | Wanted::Names => Vec::new(),
+        };
+        Self { needs_store: wanted.needs_store(), wanted, these, uid, inner, above: Vec::new(), space }
+    }
+
     fn write(&self, as_client: &AsClient<'_>, path: &BeneathPath, stat: &Stat, node: Option<&Node>, out: &mut String) {
         let dead = match node {
-            Some(node) if self.wanted.needs_store() => read_store(as_client, node),
+            Some(node) if self.needs_store => read_store(as_client, node),
             Some(_) | None => Dead::default(),
         };
-        out.push_str("<D:response><D:href>");
-        escape_into(&href::of(path, stat.is_directory()), out);
+        // Percent-encoding leaves nothing that means anything in XML.
+        out.push_str("<D:response><D:href>/");
+        href::encode_into(path.as_bytes(), out);
+        if stat.is_directory() && !path.is_here() {
+            out.push('/');
+        }
         out.push_str("</D:href>");
-        let mut found = String::new();
+        let mut found = String::with_capacity(512);
         let mut missing = String::new();
         match &self.wanted {
             Wanted::All { include } => {
@@ -161,12 +177,15 @@ impl View {
                 dead.all().iter().for_each(|element| Element::empty(element.name.clone()).write(&mut found));
             }
             Wanted::These(names) => {
-                for name in names {
+                for (name, live) in names.iter().zip(&self.these) {
                     let before = found.len();
-                    match (Live::find(name), dead.find(name)) {
-                        (Some(live), _) => self.live(live, path, stat, &mut found),
-                        (None, Some(element)) => element.write(&mut found),
-                        (None, None) => {}
+                    match live {
+                        Some(live) => self.live(*live, path, stat, &mut found),
+                        None => {
+                            if let Some(element) = dead.find(name) {
+                                element.write(&mut found);
+                            }
+                        }
                     }
                     if found.len() == before {
                         Element::empty(name.clone()).write(&mut missing);
@@ -187,9 +206,13 @@ impl View {
     fn live(&self, live: Live, path: &BeneathPath, stat: &Stat, out: &mut String) {
         let name = live.local_name();
         let mut text = |value: &str| {
-            let _ = write!(out, "<D:{name}>");
+            for part in ["<D:", name, ">"] {
+                out.push_str(part);
+            }
             escape_into(value, out);
-            let _ = write!(out, "</D:{name}>");
+            for part in ["</D:", name, ">"] {
+                out.push_str(part);
+            }
         };
         match live {
             Live::CreationDate => {
