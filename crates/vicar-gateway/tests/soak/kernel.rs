@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 
+use rustix::fs::XattrFlags;
 use rustix::process::{Gid, Uid};
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,7 @@ pub(crate) enum Op {
     RemoveDirectory {
         path: String,
     },
-    /// Reads `from`, makes a new file beside `to` with the mode of `from`, and gives it the name: what RFC 4918 9.8.4 calls deleting and
+    /// Reads `from`, makes a new file beside `to` with the mode and the list of `from`, and gives it the name: what RFC 4918 9.8.4 calls deleting and
     /// copying, without the moment in between.
     Copy {
         from: String,
@@ -152,6 +153,10 @@ fn perform(op: &Op) -> io::Result<Done> {
             let beside = format!("{to}.new");
             let mode = fs::metadata(from)?.mode() & 0o777;
             OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?.write_all(&content)?;
+            let mut list = [0; 1024];
+            if let Ok(length) = rustix::fs::getxattr(from.as_str(), ACL, &mut list[..]) {
+                rustix::fs::setxattr(beside.as_str(), ACL, &list[..length], XattrFlags::empty())?;
+            }
             fs::rename(&beside, to).inspect_err(|_| {
                 let _ = fs::remove_file(&beside);
             })?;
@@ -206,12 +211,18 @@ fn write(path: &str, body: &[u8]) -> io::Result<Done> {
     Ok(Done { is_new, ..Done::default() })
 }
 
+/// Where the kernel keeps a list, and the one that new files inherit.
+pub(crate) const ACL: &str = "system.posix_acl_access";
+pub(crate) const DEFAULT_ACL: &str = "system.posix_acl_default";
+
 /// Owner, mode and content of a path, as root sees it; `None` when it is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) mode: u32,
+    /// The access control list, as the kernel keeps it; `None` where mode bits are all there is.
+    pub(crate) acl: Option<Vec<u8>>,
     /// `None` for a directory.
     pub(crate) content: Option<Vec<u8>>,
 }
@@ -219,5 +230,7 @@ pub(crate) struct State {
 pub(crate) fn state(path: &str) -> Option<State> {
     let meta = fs::symlink_metadata(path).ok()?;
     let content = if meta.is_file() { Some(fs::read(path).ok()?) } else { None };
-    Some(State { uid: meta.uid(), gid: meta.gid(), mode: meta.mode(), content })
+    let mut buffer = [0; 1024];
+    let acl = rustix::fs::lgetxattr(path, ACL, &mut buffer[..]).ok().map(|length| buffer[..length].to_vec());
+    Some(State { uid: meta.uid(), gid: meta.gid(), mode: meta.mode(), acl, content })
 }

@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
+use rustix::fs::XattrFlags;
+use rustix::io::Errno;
+
 use crate::cast::{CROWD, TEAM, User};
 use crate::chance::Chance;
+use crate::kernel::{ACL, DEFAULT_ACL};
 use crate::rig;
 
 /// The tree that the server is asked for; its twin for the kernel is beside it.
@@ -230,6 +234,8 @@ pub(crate) fn lay_area(tree: &Path, worker: usize, users: [&User; 2], seed: u64)
     rig::directory(&home.join("second"), second.uid, TEAM, 0o750);
     rig::directory(&home.join("team"), 0, TEAM, 0o2770);
     rig::directory(&home.join("open"), 0, 0, 0o1777);
+    // What is made in one of them inherits a list.
+    set_acl(&home.join(PLACES[worker % PLACES.len()]), DEFAULT_ACL, &mut chance, second.uid);
     for (place, name) in PLACES.iter().enumerate() {
         for slot in 0..SLOTS - 1 {
             let owner = users[chance.below(2)];
@@ -237,7 +243,36 @@ pub(crate) fn lay_area(tree: &Path, worker: usize, users: [&User; 2], seed: u64)
             let mode = *chance.pick(&MODES);
             let path = tree.join(file_name(&area(worker), place, slot, 0));
             rig::file(&path, owner.uid, gid, mode, format!("seed {worker} {name} {slot}\n").as_bytes());
+            if chance.percent(40) {
+                let named = users[chance.below(2)].uid;
+                set_acl(&path, ACL, &mut chance, named);
+            }
         }
+    }
+}
+
+/// Gives a file a list with a named user and a named group in it; their rights are drawn.
+fn set_acl(path: &Path, which: &str, chance: &mut Chance, named: u32) {
+    const NOBODY: u32 = u32::MAX;
+    let mut rights = || u16::try_from(chance.below(4)).unwrap() * 2;
+    let entries: [(u16, u16, u32); 6] = [
+        (0x01, 6, NOBODY),
+        (0x02, rights(), named),
+        (0x04, rights(), NOBODY),
+        (0x08, rights(), TEAM),
+        (0x10, 6, NOBODY),
+        (0x20, rights(), NOBODY),
+    ];
+    let mut bytes = 2_u32.to_le_bytes().to_vec();
+    for (tag, perm, id) in entries {
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(perm.to_le_bytes());
+        bytes.extend(id.to_le_bytes());
+    }
+    match rustix::fs::setxattr(path, which, &bytes, XattrFlags::empty()) {
+        // A file system without lists is soaked without lists.
+        Ok(()) | Err(Errno::OPNOTSUPP) => {}
+        Err(errno) => panic!("{}: {errno}", path.display()),
     }
 }
 

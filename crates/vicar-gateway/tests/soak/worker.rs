@@ -427,10 +427,13 @@ fn listed(xml: &str, base: &str) -> Vec<String> {
 pub(crate) fn brief(state: &Option<State>) -> String {
     match state {
         None => "not there".to_owned(),
-        Some(State { uid, gid, mode, content }) => {
+        Some(State { uid, gid, mode, acl, content }) => {
+            let acl = acl
+                .as_ref()
+                .map(|acl| format!(" list {}", acl.iter().map(|byte| format!("{byte:02x}")).collect::<String>()));
             let content =
                 content.as_ref().map_or_else(|| "directory".to_owned(), |bytes| format!("{} bytes", bytes.len()));
-            format!("{uid}:{gid} {mode:o} {content}")
+            format!("{uid}:{gid} {mode:o} {content}{}", acl.unwrap_or_default())
         }
     }
 }
