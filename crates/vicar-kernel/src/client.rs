@@ -5,6 +5,7 @@
 //! dropped, which never disturbs a thread that wears the token. It judges nothing about the server: the gate does.
 
 use std::panic::Location;
+use std::sync::OnceLock;
 
 use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
 
@@ -13,8 +14,9 @@ use crate::impersonate::Impersonation;
 use crate::policy::{EffectiveOnlyRule, Policy, RemoteDynamic};
 use crate::qos::{Locality, Qos, Reach, Tracking};
 use crate::subject::SubjectContext;
+use crate::tally::Seat;
 use crate::thread::{Effective, ThreadRef};
-use crate::token::{TokenRef, TokenSource};
+use crate::token::{Spare, TokenRef, TokenSource};
 use crate::verifier::Ticket;
 
 /// The identity of a token at one moment, for noticing later that it is another one or has changed.
@@ -72,6 +74,7 @@ pub struct ClientContext {
     direct_reach: Reach,
     control: TokenControl,
     ticket: Ticket,
+    judged: OnceLock<Judged>,
 }
 
 /// Where a client is captured from.
@@ -206,7 +209,8 @@ impl ClientContext {
             is_direct,
         });
         let ticket = Ticket::take(token.system());
-        Ok(Self { token, qos, locality, is_direct, reach, direct_reach, control, ticket })
+        let judged = OnceLock::new();
+        Ok(Self { token, qos, locality, is_direct, reach, direct_reach, control, ticket, judged })
     }
 
     /// Returns the token that will be worn: the client's live one, or a private copy.
@@ -253,6 +257,18 @@ impl ClientContext {
         (self.qos.tracking == Tracking::Dynamic && self.locality == Locality::Remote).then_some(&self.control)
     }
 
+    /// Returns the states that the gate allowed this context for, without lowering anything.
+    #[inline]
+    pub(crate) fn judged(&self) -> Option<&Judged> {
+        self.judged.get()
+    }
+
+    /// Notes that the gate allowed it; only the first time counts, because states rarely change once a server is up.
+    pub(crate) fn note_judged(&self, states: JudgedStates, first: Seat) {
+        // Losing against another thread that notes the same is as good.
+        let _ = self.judged.set(Judged { states, first, spares: OnceLock::new() });
+    }
+
     /// Looks again whom a thread acts as, and captures anew if that changed.
     ///
     /// # Returns
@@ -286,10 +302,57 @@ impl ClientContext {
     }
 }
 
+/// The states of a process and of a token that the gate looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct JudgedStates {
+    pub(crate) process: u64,
+    pub(crate) token: u64,
+}
+
+/// That the gate allowed a context, and where threads take their references from.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) states: JudgedStates,
+    first: Seat,
+    spares: OnceLock<Box<[OnceLock<Spare>; Seat::COUNT]>>,
+}
+
+impl Judged {
+    /// Takes the reference that a thread in `seat` wears.
+    ///
+    /// Threads in the seat of the first count on the context's own lease, others on one of their own, so that they do not
+    /// share a cache line. The first in each seat makes its lease; they go with the context.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn reference(&self, token: &TokenRef, seat: Seat) -> TokenRef {
+        if seat == self.first {
+            return token.clone();
+        }
+        match self.spares.get().and_then(|spares| spares.get(seat.index())?.get()) {
+            Some(spare) => spare.reference(),
+            None => self.first_reference(token, seat),
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn first_reference(&self, token: &TokenRef, seat: Seat) -> TokenRef {
+        if self.spares.get().is_none() {
+            let _ = self.spares.set(Box::new(std::array::from_fn(|_| OnceLock::new())));
+        }
+        if let Some(place) = self.spares.get().and_then(|spares| spares.get(seat.index())) {
+            let _ = place.set(token.spare());
+        }
+        token.clone()
+    }
+}
+
 impl Clone for ClientContext {
     #[track_caller]
     fn clone(&self) -> Self {
-        Self { token: self.token.clone(), ticket: self.ticket.again(), ..*self }
+        let Self { qos, locality, is_direct, reach, direct_reach, control, .. } = *self;
+        let (token, ticket, judged) = (self.token.clone(), self.ticket.again(), OnceLock::new());
+        Self { token, qos, locality, is_direct, reach, direct_reach, control, ticket, judged }
     }
 }
 

@@ -61,6 +61,7 @@ pub mod pool;
 pub mod process;
 pub mod qos;
 pub mod subject;
+mod sync;
 pub mod system;
 mod tally;
 pub mod thread;

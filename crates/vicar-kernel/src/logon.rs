@@ -5,11 +5,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use vicar_nt::{Luid, NtStatus};
 
 use crate::pool::Charge;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::system::System;
 use crate::token::{Token, TokenRef, TokenSpec};
 

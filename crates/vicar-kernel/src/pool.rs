@@ -5,9 +5,10 @@
 //! charge is given back with the object, and a test may make the n-th charge fail. It never allocates anything itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use vicar_nt::NtStatus;
+
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What a charge is for; decides the status of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

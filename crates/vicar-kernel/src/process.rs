@@ -5,15 +5,17 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use vicar_nt::NtStatus;
 
 use crate::gate::dominates;
 use crate::job::Job;
 use crate::qos::Reach;
+use crate::sync::RwLock;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::system::System;
-use crate::token::{Duplicate, DuplicateKind, TokenKind, TokenRef};
+use crate::token::{Duplicate, DuplicateKind, Slot, TokenKind, TokenRef};
 use crate::verifier::Lock;
 
 /// A process. Reached through a [`ProcessRef`].
@@ -22,6 +24,8 @@ pub struct Process {
     system: System,
     id: u64,
     primary: RwLock<TokenRef>,
+    /// How often the primary token was replaced; written under its lock.
+    exchanges: AtomicU64,
     job: OnceLock<Job>,
 }
 
@@ -47,6 +51,7 @@ impl Process {
             system: system.clone(),
             id,
             primary: RwLock::new(primary),
+            exchanges: AtomicU64::new(0),
             job: OnceLock::new(),
         })))
     }
@@ -90,6 +95,13 @@ impl Process {
         self.primary.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns what is needed to notice without a lock that the primary token is another one or has changed.
+    pub(crate) fn known_primary(&self) -> KnownPrimary {
+        let _locking = self.system.locking(Lock::PrimaryToken);
+        let primary = self.primary.read().unwrap_or_else(PoisonError::into_inner);
+        KnownPrimary { exchanges: self.exchanges.load(Ordering::Relaxed), slot: Arc::clone(primary.slot()) }
+    }
+
     /// Replaces the primary token by another and returns the one that was in force.
     ///
     /// A gate decision that is under way uses either the old token or the new one, whole.
@@ -118,12 +130,30 @@ impl Process {
             // Another thread may have replaced what was compared with.
             if slot.is_same(&current) {
                 let old = std::mem::replace(&mut *slot, primary);
+                self.exchanges.store(self.exchanges.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
                 drop(slot);
                 drop(locking);
                 old.unclaim();
                 return Ok(old);
             }
         }
+    }
+}
+
+/// The primary token of a process as it was seen. Keeps neither the token nor its session alive.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownPrimary {
+    exchanges: u64,
+    slot: Arc<Slot>,
+}
+
+impl KnownPrimary {
+    /// Returns whether `process` runs under this token still, and under the state of this number.
+    ///
+    /// State numbers never come back, so both were so at the moment of the first look.
+    #[inline]
+    pub(crate) fn is_still(&self, process: &Process, state_id: u64) -> bool {
+        self.exchanges == process.exchanges.load(Ordering::Acquire) && self.slot.state_id() == state_id
     }
 }
 

@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
 use vicar_nt::{Luid, NtStatus};
 
@@ -16,7 +15,9 @@ use crate::audit::{Attempt, Event, Sink, What};
 use crate::logon::{LogonKind, LogonSession, Routine, RoutineId, Session};
 use crate::policy::{MissingRoutine, Policy, Profile};
 use crate::pool::{Pool, Purpose};
-use crate::tally::Tally;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, RwLock};
+use crate::tally::{Seat, Tally};
 use crate::verifier::{AtEnd, Lock, Locking, Report, Verifier};
 
 /// A world of tokens, processes and threads. Cloning gives another handle to the same world.
@@ -30,6 +31,7 @@ struct World {
     tally: Tally,
     next_luid: AtomicU64,
     next_number: AtomicU64,
+    next_seat: AtomicU64,
     sessions: Mutex<BTreeMap<Luid, Arc<Session>>>,
     routines: Mutex<Vec<(RoutineId, Routine)>>,
     is_audited: AtomicBool,
@@ -67,8 +69,9 @@ impl System {
             tally: Tally::new(tracks_sites),
             next_luid: AtomicU64::new(Luid::FIRST_DYNAMIC.to_u64()),
             next_number: AtomicU64::new(1),
-            sessions: Mutex::default(),
-            routines: Mutex::default(),
+            next_seat: AtomicU64::new(0),
+            sessions: Mutex::new(BTreeMap::new()),
+            routines: Mutex::new(Vec::new()),
             is_audited: AtomicBool::new(false),
             sink: RwLock::new(None),
             verifier,
@@ -186,12 +189,19 @@ impl System {
         self.0.next_number.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn tally_take(&self, key: u64, at: &'static Location<'static>) {
-        self.0.tally.take(key, at);
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.0.tally
     }
 
-    pub(crate) fn tally_give(&self, key: u64, at: &'static Location<'static>) {
-        self.0.tally.give(key, at);
+    /// Returns whether somebody wants to hear of every impersonation.
+    #[inline]
+    pub(crate) fn is_observed(&self) -> bool {
+        self.0.verifier.is_some() || self.0.is_audited.load(Ordering::Relaxed)
+    }
+
+    /// Returns the next of a few seats: threads made one after the other sit apart.
+    pub(crate) fn next_seat(&self) -> Seat {
+        Seat::of(self.0.next_seat.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(crate) fn sessions(&self) -> MutexGuard<'_, BTreeMap<Luid, Arc<Session>>> {

@@ -7,16 +7,18 @@
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
 use vicar_nt::{ImpersonationLevel, NtStatus};
 
 use crate::audit::What;
 use crate::impersonate::Impersonation;
 use crate::pool::{Charge, Purpose};
-use crate::process::ProcessRef;
+use crate::process::{KnownPrimary, ProcessRef};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, RwLock};
 use crate::system::System;
+use crate::tally::Seat;
 use crate::token::TokenRef;
 use crate::verifier::{Lock, Site};
 
@@ -25,17 +27,47 @@ const RECORD_SIZE: usize = 16;
 
 /// A thread. Reached through a [`ThreadRef`].
 #[doc(alias = "PETHREAD")]
+#[repr(align(128))]
 pub struct Thread {
     process: ProcessRef,
     id: u64,
-    is_active: AtomicBool,
+    seat: Seat,
+    summary: AtomicU64,
     record: RwLock<Record>,
     record_charge: Mutex<Option<Charge>>,
 }
 
 struct Record {
     worn: Option<Impersonation>,
-    has_exited: bool,
+    /// What the process runs under, as far as this thread has looked.
+    primary: Option<KnownPrimary>,
+}
+
+/// The part of a record that is read without its lock: a number that is another one after every change, and two flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Summary(u64);
+
+impl Summary {
+    const ACTIVE: u64 = 1;
+    const EXITED: u64 = 2;
+    const ONE_CHANGE: u64 = 4;
+
+    const fn is_active(self) -> bool {
+        self.0 & Self::ACTIVE != 0
+    }
+
+    const fn has_exited(self) -> bool {
+        self.0 & Self::EXITED != 0
+    }
+
+    const fn changed(self, is_active: bool) -> Self {
+        let flag = if is_active { Self::ACTIVE } else { 0 };
+        Self(self.0.wrapping_add(Self::ONE_CHANGE) & !Self::ACTIVE | flag)
+    }
+
+    const fn exited(self) -> Self {
+        Self(self.changed(false).0 | Self::EXITED)
+    }
 }
 
 /// A shared handle to a [`Thread`].
@@ -77,8 +109,9 @@ impl Thread {
         ThreadRef(Arc::new(Self {
             process: process.clone(),
             id,
-            is_active: AtomicBool::new(false),
-            record: RwLock::new(Record { worn: None, has_exited: false }),
+            seat: process.system().next_seat(),
+            summary: AtomicU64::new(0),
+            record: RwLock::new(Record { worn: None, primary: None }),
             record_charge: Mutex::new(None),
         }))
     }
@@ -107,7 +140,17 @@ impl Thread {
     /// `PsIsThreadImpersonating`.
     #[doc(alias = "PsIsThreadImpersonating")]
     pub fn is_impersonating(&self) -> bool {
-        self.is_active.load(Ordering::Acquire)
+        self.summary().is_active()
+    }
+
+    #[inline]
+    fn summary(&self) -> Summary {
+        Summary(self.summary.load(Ordering::Acquire))
+    }
+
+    /// Which lease of a shared context this thread counts its reference on.
+    pub(crate) fn seat(&self) -> Seat {
+        self.seat
     }
 
     /// Takes a reference on what the thread wears, with its level and flags of the same moment.
@@ -126,6 +169,9 @@ impl Thread {
     #[doc(alias = "PsReferenceImpersonationToken")]
     #[track_caller]
     pub fn reference_impersonation(&self) -> Option<Impersonation> {
+        if !self.is_impersonating() {
+            return None;
+        }
         let _locking = self.system().locking(Lock::ThreadRecord);
         let record = self.record.read().unwrap_or_else(PoisonError::into_inner);
         let worn = record.worn.as_ref()?;
@@ -164,6 +210,9 @@ impl Thread {
     #[doc(alias = "RevertToSelf")]
     #[track_caller]
     pub fn revert(&self) {
+        if !self.is_impersonating() {
+            return;
+        }
         let reverted = self.exchange(None);
         self.note_end(Location::caller(), reverted.old.is_some());
         drop(reverted);
@@ -195,14 +244,54 @@ impl Thread {
     pub(crate) fn exchange(&self, worn: Option<Impersonation>) -> Exchanged {
         let _locking = self.system().locking(Lock::ThreadRecord);
         let mut record = self.record.write().unwrap_or_else(PoisonError::into_inner);
-        if record.has_exited && worn.is_some() {
+        if self.has_exited() && worn.is_some() {
             drop(record);
             return Exchanged { old: None, refused: worn };
         }
-        self.is_active.store(worn.is_some(), Ordering::Release);
+        self.summarise(self.summary().changed(worn.is_some()));
         let old = std::mem::replace(&mut record.worn, worn);
         drop(record);
         Exchanged { old, refused: None }
+    }
+
+    /// Called with the record locked for writing: nobody else stores.
+    #[inline]
+    fn summarise(&self, summary: Summary) {
+        self.summary.store(summary.0, Ordering::Release);
+    }
+
+    /// Replaces what the thread wears if its process still runs under a state that the gate was asked about.
+    ///
+    /// # Errors
+    /// What was to be worn, when the gate has to be asked again or the thread has exited.
+    #[inline]
+    pub(crate) fn wear_as_judged(
+        &self,
+        worn: Impersonation,
+        process_state: u64,
+    ) -> Result<Option<Impersonation>, Impersonation> {
+        let mut record = self.record.write().unwrap_or_else(PoisonError::into_inner);
+        let is_judged = record.primary.as_ref().is_some_and(|known| known.is_still(&self.process, process_state));
+        let summary = self.summary();
+        if !is_judged || summary.has_exited() {
+            drop(record);
+            return Err(worn);
+        }
+        self.summarise(summary.changed(true));
+        let old = record.worn.replace(worn);
+        drop(record);
+        Ok(old)
+    }
+
+    /// Looks again what the process runs under, for [`Thread::wear_as_judged`].
+    pub(crate) fn look_at_primary(&self) {
+        let known = self.process.known_primary();
+        let locking = self.system().locking(Lock::ThreadRecord);
+        let mut record = self.record.write().unwrap_or_else(PoisonError::into_inner);
+        let old = record.primary.replace(known);
+        drop(record);
+        drop(locking);
+        drop(old);
     }
 
     /// Replaces what the thread wears if it is still `expected`, the same object on the same terms.
@@ -217,6 +306,7 @@ impl Thread {
             drop(record);
             return Replaced::Changed(worn);
         }
+        self.summarise(self.summary().changed(true));
         let old = record.worn.replace(worn);
         drop(record);
         Replaced::Done(old)
@@ -230,8 +320,7 @@ impl Thread {
     pub fn exit(&self) {
         let locking = self.system().locking(Lock::ThreadRecord);
         let mut record = self.record.write().unwrap_or_else(PoisonError::into_inner);
-        record.has_exited = true;
-        self.is_active.store(false, Ordering::Release);
+        self.summarise(self.summary().exited());
         let old = record.worn.take();
         drop(record);
         drop(locking);
@@ -247,7 +336,7 @@ impl Thread {
 
     /// Returns whether the thread has ended.
     pub fn has_exited(&self) -> bool {
-        self.record.read().unwrap_or_else(PoisonError::into_inner).has_exited
+        self.summary().has_exited()
     }
 
     /// Charges for the impersonation record where it is an allocation of its own and not there yet.

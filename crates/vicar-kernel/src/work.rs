@@ -10,13 +10,14 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError};
 
 use vicar_nt::NtStatus;
 
 use crate::process::ProcessRef;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::thread::{Thread, ThreadRef};
 
 /// Which items go first.
@@ -208,7 +209,7 @@ impl WorkQueue {
         let mut queue = Self { shared, workers: Vec::with_capacity(count) };
         for _ in 0..count {
             let shared = Arc::clone(&queue.shared);
-            let started = std::thread::Builder::new().name("vicar-worker".to_owned()).spawn(move || serve(&shared));
+            let started = thread::Builder::new().name("vicar-worker".to_owned()).spawn(move || serve(&shared));
             queue.workers.push(started.map_err(|_| NtStatus::INSUFFICIENT_RESOURCES)?);
         }
         Ok(queue)
@@ -306,7 +307,7 @@ impl Drop for WorkQueue {
     fn drop(&mut self) {
         self.shared.lines().is_closed = true;
         self.shared.wake.notify_all();
-        let own = std::thread::current().id();
+        let own = thread::current().id();
         for worker in self.workers.drain(..) {
             // A queue dropped by one of its own items cannot wait for itself.
             if worker.thread().id() != own {

@@ -16,7 +16,7 @@ use std::panic::Location;
 use vicar_nt::{ImpersonationLevel, NtStatus};
 
 use crate::audit::{Attempt, What};
-use crate::client::ClientContext;
+use crate::client::{ClientContext, JudgedStates};
 use crate::gate::{self, GateInput, GateStep, Party, TrustLimit, Verdict};
 use crate::pool::Charge;
 use crate::qos::Reach;
@@ -107,6 +107,7 @@ pub struct Pending {
     worn: Impersonation,
     verdict: Verdict,
     record_charge: Option<Charge>,
+    states: JudgedStates,
     at: &'static Location<'static>,
 }
 
@@ -154,7 +155,7 @@ impl Pending {
     pub fn commit(self) -> Outcome {
         let outcome = self.outcome();
         self.note();
-        let Self { thread, worn, verdict: _, record_charge, at: _ } = self;
+        let Self { thread, worn, verdict: _, record_charge, states: _, at: _ } = self;
         thread.keep_record_charge(record_charge);
         drop(thread.exchange(Some(worn)));
         outcome
@@ -241,14 +242,14 @@ impl ThreadRef {
         }
         let record_charge = self.charge_record()?;
         let level = token.level().map_or(terms.level, |own| terms.level.capped_by(own));
-        let verdict = self.judge(token, level);
+        let (verdict, states) = self.judge(token, level);
         let (token, level) = install(token, level, &verdict)?;
         if let Some(job) = self.process().job() {
             job.judge(self.system().profile(), &token)?;
         }
         let copy_on_open = terms.on_open == OnOpen::Copy;
         let worn = Impersonation { token, level, reach: terms.reach, copy_on_open };
-        Ok(Pending { thread: self.clone(), worn, verdict, record_charge, at })
+        Ok(Pending { thread: self.clone(), worn, verdict, record_charge, states, at })
     }
 
     /// Takes a client on.
@@ -262,7 +263,53 @@ impl ThreadRef {
     #[doc(alias = "SeImpersonateClient")]
     #[track_caller]
     pub fn impersonate(&self, client: &ClientContext) -> Result<Outcome, NtStatus> {
-        Ok(self.prepare(client)?.commit())
+        if let Some(outcome) = self.impersonate_as_judged(client) {
+            return Ok(outcome);
+        }
+        let pending = self.prepare(client)?;
+        self.note_judged(client, &pending);
+        Ok(pending.commit())
+    }
+
+    /// Takes a client on whom the gate allowed before, when nothing that it looked at has changed.
+    ///
+    /// Every input of the gate is either fixed with the system and the context, or part of the two states that are compared
+    /// here. Whoever wants to hear of impersonations, and jobs, get the long way.
+    #[inline]
+    #[track_caller]
+    fn impersonate_as_judged(&self, client: &ClientContext) -> Option<Outcome> {
+        let judged = client.judged()?;
+        let token = client.token();
+        let is_open = token.state_id() == judged.states.token
+            && token.system().is_same(self.system())
+            && self.process().job().is_none()
+            && !self.system().is_observed();
+        if !is_open {
+            return None;
+        }
+        let (level, reach) =
+            (token.level().map_or(client.level(), |own| client.level().capped_by(own)), client.reach());
+        let token = judged.reference(token, self.seat());
+        let worn = Impersonation { token, level, reach, copy_on_open: true };
+        match self.wear_as_judged(worn, judged.states.process) {
+            Ok(old) => {
+                drop(old);
+                Some(Outcome::AsRequested)
+            }
+            Err(refused) => {
+                drop(refused);
+                None
+            }
+        }
+    }
+
+    /// Remembers what the gate said, if it just said yes.
+    fn note_judged(&self, client: &ClientContext, pending: &Pending) {
+        let is_plain = pending.verdict.is_allowed && pending.verdict.clamp.is_none();
+        if is_plain && !self.system().profile().has_record_allocation() {
+            client.note_judged(pending.states, self.seat());
+            self.look_at_primary();
+        }
     }
 
     /// Takes a token on.
@@ -315,12 +362,13 @@ impl ThreadRef {
     }
 
     /// Asks the gate. The two tokens are read one after the other, never with both locks held.
-    fn judge(&self, token: &TokenRef, level: ImpersonationLevel) -> Verdict {
+    fn judge(&self, token: &TokenRef, level: ImpersonationLevel) -> (Verdict, JudgedStates) {
         let process = self.process().reference_primary();
         let (process_state, token_state) = (process.state(), token.state());
         let input =
             GateInput { process: Party::of(&process, &process_state), token: Party::of(token, &token_state), level };
-        gate::judge(self.system().profile(), self.system().policy(), &input)
+        let states = JudgedStates { process: process_state.id(), token: token_state.id() };
+        (gate::judge(self.system().profile(), self.system().policy(), &input), states)
     }
 }
 

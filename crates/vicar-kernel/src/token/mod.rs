@@ -10,11 +10,11 @@ mod compare;
 mod duplicate;
 mod protect;
 mod reference;
+mod slot;
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use vicar_nt::descriptor::Descriptor;
 use vicar_nt::token::TokenState;
@@ -22,12 +22,14 @@ use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
 
 use crate::logon::{LogonKind, SessionHold};
 use crate::pool::{Charge, Purpose};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::system::System;
-use crate::verifier::Lock;
 
 pub use adjust::{GroupsAdjusted, PrivilegesAdjusted};
 pub use duplicate::{Duplicate, DuplicateKind};
 pub use reference::TokenRef;
+pub(crate) use reference::{Lease, Spare};
+pub(crate) use slot::Slot;
 
 /// What a token is attached to, and how strong it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,7 +79,8 @@ pub struct TokenSpec {
 /// One immutable state of a token, with a number of its own.
 ///
 /// The number is unique in the system for the state's content: copies that strip nothing share the snapshot and therefore
-/// the number, a change makes a new one.
+/// the number, a change makes a new one. Tokens that share a snapshot share logon session and origin too, so whatever is
+/// decided about one of them by these holds for all.
 #[derive(Debug)]
 pub struct Snapshot {
     id: u64,
@@ -122,8 +125,7 @@ pub struct Token {
     origin: Luid,
     kind: TokenKind,
     is_in_use: AtomicBool,
-    state_id: AtomicU64,
-    state: RwLock<Arc<Snapshot>>,
+    slot: Arc<Slot>,
     /// Who may open it; made when it is first asked for, `None` inside when it cannot be made.
     descriptor: OnceLock<Option<Descriptor>>,
     // Fields drop in this order: the hold may end the session and call termination routines.
@@ -179,8 +181,7 @@ impl Token {
             origin,
             kind,
             is_in_use: AtomicBool::new(false),
-            state_id: AtomicU64::new(snapshot.id),
-            state: RwLock::new(snapshot),
+            slot: Arc::new(Slot::new(snapshot)),
             descriptor: descriptor.map_or_else(OnceLock::new, |given| OnceLock::from(Some(given))),
             hold,
             _charge: charge,
@@ -225,7 +226,7 @@ impl Token {
     /// Returns the identifier that changes with every modification.
     #[doc(alias = "ModifiedId")]
     pub fn modified_id(&self) -> Luid {
-        self.state().modified_id
+        self.slot.modified_id()
     }
 
     /// Returns who made this token.
@@ -276,8 +277,7 @@ impl Token {
     /// # Cost
     /// One shared lock and one reference count; no allocation.
     pub fn state(&self) -> Arc<Snapshot> {
-        let _locking = self.system.locking(Lock::TokenState);
-        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+        self.slot.state(&self.system)
     }
 
     /// Returns the number of the current state.
@@ -287,27 +287,19 @@ impl Token {
     /// # Cost
     /// One atomic load.
     pub fn state_id(&self) -> u64 {
-        self.state_id.load(Ordering::Acquire)
+        self.slot.state_id()
     }
 
     /// Replaces the state by what `change` makes of it, if it makes anything, and returns its answer.
     ///
     /// The one function that changes a token: new snapshot number, new ModifiedId, one critical section.
     fn modify<R>(&self, change: impl FnOnce(&TokenState) -> (Option<TokenState>, R)) -> R {
-        let locking = self.system.locking(Lock::TokenState);
-        let mut slot = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let (replacement, answer) = change(&slot.state);
-        let Some(state) = replacement else { return answer };
-        let snapshot =
-            Arc::new(Snapshot { id: self.system.next_number(), modified_id: self.system.allocate_luid(), state });
-        let id = snapshot.id;
-        let old = std::mem::replace(&mut *slot, snapshot);
-        // A reader that sees the new number and then asks for the state waits for this lock.
-        self.state_id.store(id, Ordering::Release);
-        drop(slot);
-        drop(locking);
-        drop(old);
-        answer
+        self.slot.modify(&self.system, change)
+    }
+
+    /// Returns the adjustable half, for noticing changes without holding the token.
+    pub(crate) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
     }
 }
 
