@@ -55,7 +55,7 @@ impl Attempt {
 }
 
 /// Something that happened to an identity, and the source line that made it happen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Event {
     /// What.
     pub what: What,
@@ -64,7 +64,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum What {
     /// A client was captured.
@@ -98,7 +98,7 @@ pub enum What {
         /// Its user.
         user: Sid,
         /// What the gate compared and which step refused.
-        verdict: Verdict,
+        verdict: Box<Verdict>,
     },
     /// A thread that wore a client wears nobody now.
     Reverted {

@@ -7,18 +7,25 @@
 
 use vicar_nt::check::{AccessRequest, decide};
 use vicar_nt::privilege::{LuidAndAttributes, Need, check_token};
-use vicar_nt::token::GroupChange;
-use vicar_nt::{AccessMask, GenericMapping, NtStatus, RequestedMask, Sid};
+use vicar_nt::token::{Filter, GroupChange};
+use vicar_nt::{AccessMask, GenericMapping, NtStatus, Privilege, RequestedMask, Sid};
 
+use std::panic::Location;
 use std::sync::Arc;
 
+use crate::access::{Access, Granted};
+use crate::audit::Attempt;
 use crate::client::ClientContext;
 use crate::impersonate::{Impersonation, Outcome};
 use crate::process::ProcessRef;
 use crate::qos::{Locality, Qos};
 use crate::subject::SubjectContext;
 use crate::thread::{Replaced, ThreadRef};
-use crate::token::{Duplicate, GroupsAdjusted, PrivilegesAdjusted, Snapshot, TokenRef, TokenSource};
+use crate::token::query::QueryError;
+use crate::token::{
+    Duplicate, DuplicateKind, GroupsAdjusted, Info, InfoClass, PrivilegesAdjusted, Setting, Snapshot, TokenRef,
+    TokenSource, set,
+};
 
 /// The rights to a token.
 ///
@@ -48,6 +55,12 @@ pub mod right {
     /// To enable and disable its groups.
     #[doc(alias = "TOKEN_ADJUST_GROUPS")]
     pub const ADJUST_GROUPS: AccessMask = AccessMask::truncate(0x0040);
+    /// To set its owner, primary group, default access list and integrity.
+    #[doc(alias = "TOKEN_ADJUST_DEFAULT")]
+    pub const ADJUST_DEFAULT: AccessMask = AccessMask::truncate(0x0080);
+    /// To move it to another terminal session.
+    #[doc(alias = "TOKEN_ADJUST_SESSIONID")]
+    pub const ADJUST_SESSIONID: AccessMask = AccessMask::truncate(0x0100);
     /// Everything.
     #[doc(alias = "TOKEN_ALL_ACCESS")]
     pub const ALL: AccessMask = AccessMask::truncate(0x000F_01FF);
@@ -81,6 +94,13 @@ impl TokenHandle {
     /// `ObOpenObjectByPointer` for a token.
     #[track_caller]
     pub fn open(token: &TokenRef, subject: &SubjectContext, desired: RequestedMask) -> Result<Self, NtStatus> {
+        subject.note_use();
+        let at = Location::caller();
+        token.system().refused(Attempt::OpenToken, at, Self::open_checked(token, subject, desired))
+    }
+
+    #[track_caller]
+    fn open_checked(token: &TokenRef, subject: &SubjectContext, desired: RequestedMask) -> Result<Self, NtStatus> {
         let locked = subject.lock();
         let descriptor = token.descriptor()?.as_ref();
         let request = AccessRequest::new(locked.subject(), descriptor, desired, GenericMapping::TOKEN);
@@ -107,7 +127,16 @@ impl TokenHandle {
         &self.token
     }
 
-    fn demand(&self, right: AccessMask) -> Result<&TokenRef, NtStatus> {
+    /// Holds a token with rights that were agreed on elsewhere, as the kernel's own callers do.
+    pub const fn with_rights(token: TokenRef, access: AccessMask) -> Self {
+        Self { token, access }
+    }
+
+    /// Returns the token if this handle has the rights.
+    ///
+    /// # Errors
+    /// - `STATUS_ACCESS_DENIED` when it does not.
+    pub fn demand(&self, right: AccessMask) -> Result<&TokenRef, NtStatus> {
         if self.access.contains(right) { Ok(&self.token) } else { Err(NtStatus::ACCESS_DENIED) }
     }
 
@@ -115,7 +144,6 @@ impl TokenHandle {
     ///
     /// # Errors
     /// - `STATUS_ACCESS_DENIED` without [`right::QUERY`].
-    #[doc(alias = "NtQueryInformationToken")]
     pub fn query(&self) -> Result<Arc<Snapshot>, NtStatus> {
         Ok(self.demand(right::QUERY)?.state())
     }
@@ -153,6 +181,93 @@ impl TokenHandle {
             None => Ok(Self { token: copy, access: self.access }),
             Some(desired) => Self::open(&copy, caller, desired),
         }
+    }
+
+    /// Makes a weaker copy, held with the rights of this handle.
+    ///
+    /// # Errors
+    /// - `STATUS_ACCESS_DENIED` without [`right::DUPLICATE`].
+    /// - as for [`TokenRef::filter`].
+    ///
+    /// # NT
+    /// `NtFilterToken`.
+    #[doc(alias = "NtFilterToken")]
+    #[track_caller]
+    pub fn filter(&self, filter: &Filter<'_>) -> Result<Self, NtStatus> {
+        Ok(Self { token: self.demand(right::DUPLICATE)?.filter(filter)?, access: self.access })
+    }
+
+    /// Answers one question about the token, for a caller whose buffer holds `room` bytes.
+    ///
+    /// A holder of the privilege to act as the system is given the linked token as a primary token.
+    ///
+    /// # Errors
+    /// - `STATUS_ACCESS_DENIED` without [`right::QUERY`], or [`right::QUERY_SOURCE`] for the source.
+    /// - as for [`TokenRef::query_information_into`].
+    ///
+    /// # NT
+    /// `NtQueryInformationToken`.
+    ///
+    /// # Source
+    /// GetTokenInformation (page); spec/nt-impersonation 2.15.
+    #[doc(alias = "NtQueryInformationToken")]
+    #[doc(alias = "GetTokenInformation")]
+    #[track_caller]
+    pub fn query_information(
+        &self,
+        caller: &SubjectContext,
+        class: InfoClass,
+        room: usize,
+    ) -> Result<Info, QueryError> {
+        let right = if class == InfoClass::Source { right::QUERY_SOURCE } else { right::QUERY };
+        let token = self.demand(right)?;
+        if class == InfoClass::LinkedToken && room >= 8 && caller.primary_holds(Privilege::Tcb) {
+            return Ok(Info::LinkedToken(token.linked_as(DuplicateKind::Primary)?));
+        }
+        token.query_information_into(class, room)
+    }
+
+    /// Sets one value of the token.
+    ///
+    /// # Errors
+    /// - `STATUS_ACCESS_DENIED` without the right that [`set::requirement`] names.
+    /// - as for [`TokenRef::set_information`].
+    ///
+    /// # NT
+    /// `NtSetInformationToken`.
+    #[doc(alias = "NtSetInformationToken")]
+    pub fn set_information(&self, caller: &SubjectContext, setting: Setting) -> Result<(), NtStatus> {
+        let right = set::requirement(setting.class())?.right;
+        self.demand(right)?.set_information(caller, setting)
+    }
+
+    /// Compares two tokens.
+    ///
+    /// # Errors
+    /// - `STATUS_ACCESS_DENIED` without [`right::QUERY`] to both.
+    ///
+    /// # NT
+    /// `NtCompareTokens`.
+    #[doc(alias = "NtCompareTokens")]
+    pub fn is_equal_to(&self, other: &Self) -> Result<bool, NtStatus> {
+        Ok(self.demand(right::QUERY)?.is_equal_to(other.demand(right::QUERY)?))
+    }
+
+    /// Checks access to an object of the caller's for whomever this token speaks for.
+    ///
+    /// # Errors
+    /// - `STATUS_GENERIC_NOT_MAPPED` when a generic right is asked for.
+    /// - `STATUS_ACCESS_DENIED` without [`right::QUERY`].
+    /// - as for [`TokenRef::access_check`].
+    ///
+    /// # NT
+    /// `NtAccessCheck`.
+    #[doc(alias = "NtAccessCheck")]
+    pub fn access_check(&self, access: &Access<'_>) -> Result<Granted, NtStatus> {
+        if access.desired.has_generic() {
+            return Err(NtStatus::GENERIC_NOT_MAPPED);
+        }
+        self.demand(right::QUERY)?.access_check(access)
     }
 
     /// Enables, disables and removes privileges.

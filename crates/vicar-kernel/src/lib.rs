@@ -47,6 +47,7 @@
 //! is somebody else's work.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod anonymous;
 pub mod audit;
 pub mod client;

@@ -170,7 +170,7 @@ impl Pending {
             let (token, user) = (worn.token.id(), worn.token.state().user().sid);
             match outcome {
                 Outcome::AsRequested => What::Impersonated { thread, token, user, level: worn.level },
-                Outcome::Downgraded { .. } => What::Downgraded { thread, token, user, verdict: self.verdict },
+                Outcome::Downgraded { .. } => What::Downgraded { thread, token, user, verdict: Box::new(self.verdict) },
             }
         });
         if let Some(verifier) = self.thread.system().verifier() {
@@ -244,9 +244,10 @@ impl ThreadRef {
         let level = token.level().map_or(terms.level, |own| terms.level.capped_by(own));
         let (verdict, states) = self.judge(token, level);
         let (token, level) = install(token, level, &verdict)?;
-        if let Some(job) = self.process().job() {
-            job.judge(self.system().profile(), &token)?;
-        }
+        let token = match self.process().job() {
+            Some(job) => job.judge(self.system().profile(), token)?,
+            None => token,
+        };
         let copy_on_open = terms.on_open == OnOpen::Copy;
         let worn = Impersonation { token, level, reach: terms.reach, copy_on_open };
         Ok(Pending { thread: self.clone(), worn, verdict, record_charge, states, at })

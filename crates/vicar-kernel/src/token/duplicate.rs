@@ -142,7 +142,7 @@ impl TokenRef {
         let blueprint = Blueprint {
             parent_id: self.parent_id,
             source: self.source,
-            origin: self.origin,
+            origin: self.origin(),
             kind,
             snapshot,
             descriptor: None,

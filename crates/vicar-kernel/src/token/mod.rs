@@ -8,8 +8,14 @@
 mod adjust;
 mod compare;
 mod duplicate;
+mod filter;
+mod predicate;
 mod protect;
+pub mod query;
+mod rebuild;
 mod reference;
+mod relation;
+pub mod set;
 mod slot;
 
 use std::fmt;
@@ -27,8 +33,12 @@ use crate::system::System;
 
 pub use adjust::{GroupsAdjusted, PrivilegesAdjusted};
 pub use duplicate::{Duplicate, DuplicateKind};
+pub use filter::parse_filter_flags;
+pub use query::{Info, InfoClass};
 pub use reference::TokenRef;
 pub(crate) use reference::{Lease, Spare};
+use relation::Relations;
+pub use set::Setting;
 pub(crate) use slot::Slot;
 
 /// What a token is attached to, and how strong it is there.
@@ -122,7 +132,7 @@ pub struct Token {
     id: Luid,
     parent_id: Luid,
     source: TokenSource,
-    origin: Luid,
+    relations: Relations,
     kind: TokenKind,
     is_in_use: AtomicBool,
     slot: Arc<Slot>,
@@ -178,7 +188,7 @@ impl Token {
             id: system.allocate_luid(),
             parent_id,
             source,
-            origin,
+            relations: Relations::new(origin),
             kind,
             is_in_use: AtomicBool::new(false),
             slot: Arc::new(Slot::new(snapshot)),
@@ -233,13 +243,6 @@ impl Token {
     #[doc(alias = "TOKEN_SOURCE")]
     pub fn source(&self) -> TokenSource {
         self.source
-    }
-
-    /// Returns the logon session that made this token with explicit credentials, or zero.
-    #[doc(alias = "TOKEN_ORIGIN")]
-    #[doc(alias = "OriginatingLogonSession")]
-    pub fn origin(&self) -> Luid {
-        self.origin
     }
 
     /// Returns whether this is a primary or an impersonation token, and the level of the latter.

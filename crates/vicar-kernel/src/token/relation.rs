@@ -1,0 +1,71 @@
+//! What ties a token to others: who made it, its other half, and what was charged to it later.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use vicar_nt::{Luid, NtStatus};
+
+use super::{Token, TokenRef};
+use crate::pool::Charge;
+
+/// The parts of a token that only the system itself may change, and that no check looks at together with others.
+#[derive(Debug)]
+pub(super) struct Relations {
+    origin: AtomicU64,
+    linked: Mutex<Option<TokenRef>>,
+    later_charge: Mutex<Option<Charge>>,
+}
+
+impl Relations {
+    pub(super) fn new(origin: Luid) -> Self {
+        Self { origin: AtomicU64::new(origin.to_u64()), linked: Mutex::new(None), later_charge: Mutex::new(None) }
+    }
+}
+
+impl Token {
+    /// Returns the logon session that made this token with explicit credentials, or zero.
+    #[doc(alias = "TOKEN_ORIGIN")]
+    #[doc(alias = "OriginatingLogonSession")]
+    pub fn origin(&self) -> Luid {
+        Luid::from_u64(self.relations.origin.load(Ordering::Acquire))
+    }
+
+    pub(super) fn set_origin(&self, origin: Luid) {
+        self.relations.origin.store(origin.to_u64(), Ordering::Release);
+    }
+
+    /// Replaces what was charged for the part of the state that may grow, and gives the old charge back.
+    pub(super) fn keep_later_charge(&self, charge: Charge) {
+        let mut kept = self.relations.later_charge.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = kept.replace(charge);
+        drop(kept);
+        drop(old);
+    }
+
+    /// Takes a reference on the other half of a split pair, if it was named.
+    #[track_caller]
+    pub(super) fn linked(&self) -> Option<TokenRef> {
+        self.relations.linked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl TokenRef {
+    /// Names the other half, which lives as long as this token.
+    ///
+    /// # Errors
+    /// - `STATUS_INVALID_PARAMETER` when that half, or one that it names, names this token: they would never end.
+    pub(super) fn set_linked(&self, other: &Self) -> Result<(), NtStatus> {
+        let mut next = Some(other.clone());
+        while let Some(half) = next {
+            if half.is_same(self) {
+                return Err(NtStatus::INVALID_PARAMETER);
+            }
+            next = half.linked();
+        }
+        let mut slot = self.relations.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = slot.replace(other.clone());
+        drop(slot);
+        drop(old);
+        Ok(())
+    }
+}

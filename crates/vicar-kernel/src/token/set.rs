@@ -1,0 +1,243 @@
+//! What may be set in a token after it was made, and what that takes.
+//!
+//! A [`Setting`] is one value with its class. Setting asks for a right to the token and, for what only the system may set,
+//! for a privilege of the caller. The change is one critical section, like every other change of a token.
+
+use vicar_nt::acl::Acl;
+use vicar_nt::token::{MandatoryPolicy, TokenState};
+use vicar_nt::{AccessMask, IntegrityLevel, Luid, NtStatus, Privilege, Sid};
+
+use super::query::InfoClass;
+use super::rebuild;
+use super::{Token, TokenRef};
+use crate::handle::right;
+use crate::pool::Purpose;
+use crate::subject::SubjectContext;
+
+/// The bytes that a default access list may have.
+pub const DEFAULT_DACL_LIMIT: usize = 4096;
+
+/// One value to set.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Setting {
+    /// Who owns what the token's holder makes.
+    Owner(Sid),
+    /// The group of what the token's holder makes.
+    PrimaryGroup(Sid),
+    /// Who may use what the token's holder makes; `None` takes it away.
+    DefaultDacl(Option<Acl>),
+    /// The terminal session.
+    SessionId(u32),
+    /// The logon session that made the token.
+    Origin(Luid),
+    /// The other half of a split pair.
+    LinkedToken(TokenRef),
+    /// The integrity level.
+    IntegrityLevel(IntegrityLevel),
+    /// What integrity means for the token.
+    MandatoryPolicy(MandatoryPolicy),
+}
+
+/// What setting something takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    /// The right to the token.
+    pub right: AccessMask,
+    /// The privilege of the caller.
+    pub privilege: Option<Privilege>,
+    /// The bytes of the 64-bit C form.
+    pub length: usize,
+}
+
+/// Returns what setting a class takes.
+///
+/// # Errors
+/// - `STATUS_INVALID_INFO_CLASS` when the class can only be read.
+///
+/// # Source
+/// SetTokenInformation (page), NtSetInformationToken (ntifs.h page); spec/nt-impersonation 2.23.
+pub const fn requirement(class: InfoClass) -> Result<Requirement, NtStatus> {
+    let default = right::ADJUST_DEFAULT;
+    let (right, privilege, length) = match class {
+        InfoClass::Owner | InfoClass::PrimaryGroup | InfoClass::DefaultDacl => (default, None, 8),
+        InfoClass::IntegrityLevel => (default, None, 16),
+        InfoClass::SessionId => (right::ADJUST_SESSIONID, Some(Privilege::Tcb), 4),
+        InfoClass::Origin => (default, Some(Privilege::Tcb), 8),
+        InfoClass::MandatoryPolicy => (default, Some(Privilege::Tcb), 4),
+        InfoClass::LinkedToken => (default, Some(Privilege::CreateToken), 8),
+        InfoClass::User
+        | InfoClass::Groups
+        | InfoClass::Privileges
+        | InfoClass::Source
+        | InfoClass::Type
+        | InfoClass::ImpersonationLevel
+        | InfoClass::Statistics
+        | InfoClass::RestrictedSids
+        | InfoClass::GroupsAndPrivileges
+        | InfoClass::SessionReference
+        | InfoClass::SandBoxInert
+        | InfoClass::AuditPolicy
+        | InfoClass::ElevationType
+        | InfoClass::Elevation
+        | InfoClass::HasRestrictions
+        | InfoClass::AccessInformation
+        | InfoClass::VirtualizationAllowed
+        | InfoClass::VirtualizationEnabled
+        | InfoClass::UiAccess
+        | InfoClass::LogonSid
+        | InfoClass::IsAppContainer
+        | InfoClass::Capabilities
+        | InfoClass::AppContainerSid
+        | InfoClass::AppContainerNumber
+        | InfoClass::UserClaims
+        | InfoClass::DeviceClaims
+        | InfoClass::RestrictedUserClaims
+        | InfoClass::RestrictedDeviceClaims
+        | InfoClass::DeviceGroups
+        | InfoClass::RestrictedDeviceGroups
+        | InfoClass::SecurityAttributes
+        | InfoClass::IsRestricted
+        | InfoClass::ProcessTrustLevel
+        | InfoClass::PrivateNameSpace
+        | InfoClass::SingletonAttributes
+        | InfoClass::BnoIsolation
+        | InfoClass::ChildProcessFlags
+        | InfoClass::IsLessPrivilegedAppContainer
+        | InfoClass::IsSandboxed => return Err(NtStatus::INVALID_INFO_CLASS),
+    };
+    Ok(Requirement { right, privilege, length })
+}
+
+/// Says whether a buffer of `length` bytes can hold a value of this class.
+///
+/// # Errors
+/// - `STATUS_INVALID_INFO_CLASS` when the class can only be read.
+/// - `STATUS_INFO_LENGTH_MISMATCH` when the buffer is too short.
+pub const fn check_length(class: InfoClass, length: usize) -> Result<(), NtStatus> {
+    match requirement(class) {
+        Ok(requirement) if length >= requirement.length => Ok(()),
+        Ok(_) => Err(NtStatus::INFO_LENGTH_MISMATCH),
+        Err(status) => Err(status),
+    }
+}
+
+impl Setting {
+    /// Returns the class of this value.
+    pub const fn class(&self) -> InfoClass {
+        match self {
+            Self::Owner(_) => InfoClass::Owner,
+            Self::PrimaryGroup(_) => InfoClass::PrimaryGroup,
+            Self::DefaultDacl(_) => InfoClass::DefaultDacl,
+            Self::SessionId(_) => InfoClass::SessionId,
+            Self::Origin(_) => InfoClass::Origin,
+            Self::LinkedToken(_) => InfoClass::LinkedToken,
+            Self::IntegrityLevel(_) => InfoClass::IntegrityLevel,
+            Self::MandatoryPolicy(_) => InfoClass::MandatoryPolicy,
+        }
+    }
+}
+
+impl TokenRef {
+    /// Sets one value, for a caller whose right to the token was tested.
+    ///
+    /// # Errors
+    /// - `STATUS_PRIVILEGE_NOT_HELD` when the system alone may set it, or an integrity level is to be raised, and the caller
+    ///   does not hold the privilege. That of acting as the system is asked of the caller's process.
+    /// - `STATUS_INVALID_OWNER`, `STATUS_INVALID_PRIMARY_GROUP` when the SID is not the token's to use.
+    /// - `STATUS_ALLOTTED_SPACE_EXCEEDED` when an access list is longer than [`DEFAULT_DACL_LIMIT`].
+    /// - `STATUS_INVALID_PARAMETER` for a linked token of another system, or one that would link in a circle.
+    /// - `STATUS_INSUFFICIENT_RESOURCES`, `STATUS_QUOTA_EXCEEDED` from the pool.
+    /// - `STATUS_NOT_SUPPORTED` when the token carries claims.
+    ///
+    /// Nothing is changed then.
+    ///
+    /// # Identity
+    /// Whoever shares this token, threads included, sees the change; copies do not.
+    ///
+    /// # NT
+    /// `NtSetInformationToken`, after the handle was resolved.
+    ///
+    /// # Source
+    /// SetTokenInformation (page); spec/nt-impersonation 2.23.
+    #[doc(alias = "NtSetInformationToken")]
+    #[doc(alias = "SetTokenInformation")]
+    pub fn set_information(&self, caller: &SubjectContext, setting: Setting) -> Result<(), NtStatus> {
+        if let Some(privilege) = requirement(setting.class())?.privilege {
+            demand(caller, privilege)?;
+        }
+        match setting {
+            Setting::Owner(owner) => self.set(|state| {
+                if !state.may_own_as(&owner) {
+                    return Err(NtStatus::INVALID_OWNER);
+                }
+                rebuild::with(state, |parts| parts.owner = owner)
+            }),
+            Setting::PrimaryGroup(group) => self.set(|state| {
+                if state.user().sid != group && !state.groups().iter().any(|held| held.sid == group) {
+                    return Err(NtStatus::INVALID_PRIMARY_GROUP);
+                }
+                rebuild::with(state, |parts| parts.primary_group = Some(group))
+            }),
+            Setting::DefaultDacl(acl) => self.set_default_dacl(acl),
+            Setting::SessionId(session) => self.set(|state| rebuild::with(state, |parts| parts.session = session)),
+            Setting::IntegrityLevel(level) => {
+                let may_raise = holds(caller, Privilege::Tcb);
+                self.set(|state| {
+                    if state.integrity().is_none_or(|own| level > own) && !may_raise {
+                        return Err(NtStatus::PRIVILEGE_NOT_HELD);
+                    }
+                    rebuild::with(state, |parts| parts.integrity = Some(level))
+                })
+            }
+            Setting::MandatoryPolicy(policy) => {
+                self.set(|state| rebuild::with(state, |parts| parts.mandatory_policy = policy))
+            }
+            Setting::Origin(origin) => {
+                self.set_origin(origin);
+                Ok(())
+            }
+            Setting::LinkedToken(other) => {
+                if !other.system().is_same(self.system()) {
+                    return Err(NtStatus::INVALID_PARAMETER);
+                }
+                self.set_linked(&other)
+            }
+        }
+    }
+
+    fn set_default_dacl(&self, acl: Option<Acl>) -> Result<(), NtStatus> {
+        let bytes = acl.as_ref().map_or(0, Acl::size_of_copy);
+        if bytes > DEFAULT_DACL_LIMIT {
+            return Err(NtStatus::ALLOTTED_SPACE_EXCEEDED);
+        }
+        let charge = self.system().pool().charge(Purpose::Token, bytes)?;
+        self.set(|state| rebuild::with(state, |parts| parts.default_dacl = acl))?;
+        self.keep_later_charge(charge);
+        Ok(())
+    }
+}
+
+impl Token {
+    /// Replaces the state by what `change` makes of it, unless it is the same.
+    fn set(&self, change: impl FnOnce(&TokenState) -> Result<TokenState, NtStatus>) -> Result<(), NtStatus> {
+        self.modify(|state| match change(state) {
+            Ok(changed) if changed == *state => (None, Ok(())),
+            Ok(changed) => (Some(changed), Ok(())),
+            Err(status) => (None, Err(status)),
+        })
+    }
+}
+
+fn demand(caller: &SubjectContext, privilege: Privilege) -> Result<(), NtStatus> {
+    if holds(caller, privilege) { Ok(()) } else { Err(NtStatus::PRIVILEGE_NOT_HELD) }
+}
+
+/// Acting as the system is asked of the process, everything else of whomever the caller acts as.
+fn holds(caller: &SubjectContext, privilege: Privilege) -> bool {
+    if privilege == Privilege::Tcb {
+        caller.primary_holds(privilege)
+    } else {
+        caller.holds(privilege, vicar_nt::check::AccessMode::User)
+    }
+}
