@@ -15,7 +15,7 @@ use crate::qos::Reach;
 use crate::sync::RwLock;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::system::System;
-use crate::token::{Duplicate, DuplicateKind, Slot, TokenKind, TokenRef};
+use crate::token::{Duplicate, DuplicateKind, Slot, Snapshot, TokenKind, TokenRef};
 use crate::verifier::Lock;
 
 /// A process. Reached through a [`ProcessRef`].
@@ -148,6 +148,10 @@ pub(crate) struct KnownPrimary {
 }
 
 impl KnownPrimary {
+    pub(crate) fn state(&self, system: &System) -> Arc<Snapshot> {
+        self.slot.state(system)
+    }
+
     /// Returns whether `process` runs under this token still, and under the state of this number.
     ///
     /// State numbers never come back, so both were so at the moment of the first look.

@@ -45,14 +45,14 @@ struct Record {
 
 /// The part of a record that is read without its lock: a number that is another one after every change, and two flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Summary(u64);
+pub(crate) struct Summary(u64);
 
 impl Summary {
     const ACTIVE: u64 = 1;
     const EXITED: u64 = 2;
     const ONE_CHANGE: u64 = 4;
 
-    const fn is_active(self) -> bool {
+    pub(crate) const fn is_active(self) -> bool {
         self.0 & Self::ACTIVE != 0
     }
 
@@ -144,7 +144,7 @@ impl Thread {
     }
 
     #[inline]
-    fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> Summary {
         Summary(self.summary.load(Ordering::Acquire))
     }
 

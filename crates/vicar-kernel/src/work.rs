@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
@@ -91,9 +92,26 @@ impl fmt::Display for QueueError {
 impl std::error::Error for QueueError {}
 
 /// The worker an item runs on.
+///
+/// # Examples
+/// An item cannot keep its worker, nor hand it to another thread:
+/// ```compile_fail,E0521
+/// # use vicar_kernel::{WorkItem, WorkQueue, work::Worker};
+/// fn keep(queue: &WorkQueue) {
+///     let kept = std::sync::Mutex::new(None);
+///     let _ = WorkItem::new(queue, move |worker: &Worker<'_>| *kept.lock().unwrap() = Some(worker));
+/// }
+/// ```
+/// ```compile_fail,E0277
+/// # use vicar_kernel::work::Worker;
+/// fn hand_over(worker: &Worker<'_>) {
+///     std::thread::scope(|scope| drop(scope.spawn(move || worker.thread().revert())));
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Worker<'a> {
     thread: &'a ThreadRef,
+    _of_one_thread: PhantomData<*const ()>,
 }
 
 impl Worker<'_> {
@@ -332,7 +350,9 @@ fn serve(shared: &Shared) {
             return retire(shared, &thread, number);
         }
         // A panic is the item's own business: this thread holds no borrowed identity that would have to be restored.
-        drop(catch_unwind(AssertUnwindSafe(|| (item.0.routine)(&Worker { thread: &thread }))));
+        drop(catch_unwind(AssertUnwindSafe(|| {
+            (item.0.routine)(&Worker { thread: &thread, _of_one_thread: PhantomData })
+        })));
         drop(item);
         if thread.is_impersonating() {
             return retire(shared, &thread, number);

@@ -1,5 +1,6 @@
 //! Impersonation that ends, or comes back, with a value's life.
 
+use std::marker::PhantomData;
 use std::panic::Location;
 
 use vicar_nt::NtStatus;
@@ -18,12 +19,22 @@ use super::Impersonation;
 ///
 /// # Source
 /// PsDisableImpersonation (ntifs.h page); spec/nt-impersonation 2.12.
+///
+/// # Examples
+/// It cannot be handed to another thread, which would put the impersonation back at a time of its own:
+/// ```compile_fail,E0277
+/// fn hand_over(thread: &vicar_kernel::ThreadRef) {
+///     let disabled = thread.disable_impersonation();
+///     std::thread::spawn(move || drop(disabled));
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping it puts the impersonation back at once"]
 #[doc(alias = "PsRestoreImpersonation")]
 pub struct Disabled {
     thread: ThreadRef,
     saved: Option<Impersonation>,
+    _of_one_thread: PhantomData<*const ()>,
 }
 
 impl Disabled {
@@ -72,7 +83,18 @@ impl ThreadRef {
             return None;
         }
         let saved = self.exchange(None).old?;
-        Some(Disabled { thread: self.clone(), saved: Some(saved) })
+        Some(Disabled { thread: self.clone(), saved: Some(saved), _of_one_thread: PhantomData })
+    }
+
+    /// Runs `work` as the process, whomever this thread wears, and puts that back afterwards, even when `work` panics.
+    ///
+    /// A guard that is forgotten would leave the thread in the process's identity; a closure cannot be forgotten.
+    ///
+    /// # NT
+    /// `PsDisableImpersonation` and `PsRestoreImpersonation` around a call.
+    pub fn with_impersonation_set_aside<R>(&self, work: impl FnOnce() -> R) -> R {
+        let _disabled = self.disable_impersonation();
+        work()
     }
 
     /// Runs `work` while this thread wears `client`, and puts back what it wore before, even when `work` panics.
