@@ -10,7 +10,6 @@ use crate::integrity::IntegrityLevel;
 use crate::privilege::{Privilege, PrivilegeSet, PrivilegeState};
 use crate::sid::Sid;
 use crate::token::state::{AppContainer, Elevation, MandatoryPolicy, TokenState};
-use crate::utf16::{self, Utf16};
 
 /// Puts a token state together; [`TokenState::builder`] makes one.
 #[derive(Clone, Debug)]
@@ -245,8 +244,7 @@ impl Builder {
         let local_claims = Claims::new(self.local_claims);
         let app_container = match self.package {
             Some(package) => {
-                let marker = utf16::encode("WIN://NOALLAPPPKG");
-                let is_marked = Utf16::from_bytes(&marker).is_some_and(|name| local_claims.find(name).is_some());
+                let is_marked = super::state::marks_lpac(&local_claims);
                 let capabilities = GroupList::new(self.capabilities);
                 Some(AppContainer { package, capabilities, is_lpac: self.is_lpac || is_marked })
             }

@@ -6,10 +6,14 @@
 
 mod adjust;
 mod build;
+mod change;
+mod compare;
 mod filter;
 mod state;
 
 pub use adjust::{Adjusted, AdjustedGroups, GroupChange, PowerfulPrivileges};
 pub use build::{BuildError, Builder};
+pub use change::PackageReach;
+pub use compare::{CopyReach, Form};
 pub use filter::{Filter, FilterFlags};
 pub use state::{AppContainer, Elevation, MandatoryPolicy, TokenFlags, TokenState};

@@ -7,6 +7,7 @@ use crate::integrity::IntegrityLevel;
 use crate::privilege::{Privilege, PrivilegeSet};
 use crate::sid::{Sid, SidRef};
 use crate::token::Builder;
+use crate::utf16::{self, Utf16};
 
 bitflags::bitflags! {
     /// What integrity means for a token.
@@ -94,6 +95,12 @@ impl AppContainer {
     pub const fn is_lpac(&self) -> bool {
         self.is_lpac
     }
+}
+
+/// Whether a token's own attributes say that its package is less privileged.
+pub(crate) fn marks_lpac(local_claims: &Claims) -> bool {
+    let marker = utf16::encode("WIN://NOALLAPPPKG");
+    Utf16::from_bytes(&marker).is_some_and(|name| local_claims.find(name).is_some())
 }
 
 /// Who a subject is, at one moment.
@@ -239,6 +246,10 @@ impl TokenState {
     #[must_use]
     pub fn is_lpac(&self) -> bool {
         self.app_container.as_ref().is_some_and(AppContainer::is_lpac)
+    }
+
+    pub(crate) fn is_marked_lpac(&self) -> bool {
+        marks_lpac(&self.local_claims)
     }
 
     /// Returns the process trust SID, if any.
