@@ -56,6 +56,8 @@ pub mod handle;
 pub mod impersonate;
 pub mod job;
 pub mod logon;
+pub mod nt;
+pub mod object;
 pub mod own;
 pub mod pipe;
 pub mod policy;
@@ -68,6 +70,7 @@ pub mod system;
 mod tally;
 pub mod thread;
 pub mod token;
+pub mod user;
 pub mod verifier;
 pub mod work;
 

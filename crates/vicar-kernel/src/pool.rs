@@ -21,19 +21,35 @@ pub enum Purpose {
     LogonSession,
     /// A client context kept by a transport.
     ClientContext,
+    /// An entry of a handle table.
+    Handle,
+    /// A message that waits in a pipe.
+    PipeMessage,
+    /// A request that waits for a worker.
+    WorkItem,
 }
 
 impl Purpose {
     const fn exhausted(self) -> NtStatus {
         match self {
-            Self::Token | Self::LogonSession | Self::ClientContext => NtStatus::INSUFFICIENT_RESOURCES,
+            Self::Token
+            | Self::LogonSession
+            | Self::ClientContext
+            | Self::Handle
+            | Self::PipeMessage
+            | Self::WorkItem => NtStatus::INSUFFICIENT_RESOURCES,
             Self::ThreadRecord => NtStatus::NO_MEMORY,
         }
     }
 
     const fn over_limit(self) -> NtStatus {
         match self {
-            Self::Token | Self::LogonSession | Self::ClientContext => NtStatus::QUOTA_EXCEEDED,
+            Self::Token
+            | Self::LogonSession
+            | Self::ClientContext
+            | Self::Handle
+            | Self::PipeMessage
+            | Self::WorkItem => NtStatus::QUOTA_EXCEEDED,
             Self::ThreadRecord => NtStatus::NO_MEMORY,
         }
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use vicar_nt::NtStatus;
 use vicar_nt::group::Group;
-use vicar_nt::token::{Filter, FilterFlags, TokenState};
+use vicar_nt::token::{Filter, FilterFlags, PackageReach, TokenState};
+use vicar_nt::{NtStatus, Sid};
 
 use super::{Blueprint, Snapshot, Token, TokenRef};
 use crate::policy::Profile;
@@ -59,6 +59,27 @@ impl TokenRef {
         let more = filter.restrict.len().saturating_mul(size_of::<Group>());
         let charge = Token::charge_with(self.system(), source.state(), more)?;
         let state = source.state().filter(filter)?;
+        Ok(self.child(charge, state))
+    }
+
+    /// Makes a copy that is confined to a package.
+    ///
+    /// # Errors
+    /// - `STATUS_INVALID_PARAMETER` when the token is confined already, or a SID is not that of a package or a capability.
+    /// - `STATUS_INSUFFICIENT_RESOURCES`, `STATUS_QUOTA_EXCEEDED` from the pool.
+    ///
+    /// # NT
+    /// `NtCreateLowBoxToken`, without its list of handles.
+    ///
+    /// # Source
+    /// SECURITY_CAPABILITIES (page); spec/nt-impersonation 1.11.
+    #[doc(alias = "NtCreateLowBoxToken")]
+    #[track_caller]
+    pub fn confine(&self, package: Sid, capabilities: &[Sid], reach: PackageReach) -> Result<Self, NtStatus> {
+        let source = self.state();
+        let more = capabilities.len().saturating_mul(size_of::<Group>());
+        let charge = Token::charge_with(self.system(), source.state(), more)?;
+        let state = source.state().with_app_container(package, capabilities, reach)?;
         Ok(self.child(charge, state))
     }
 

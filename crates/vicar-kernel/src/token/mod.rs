@@ -12,7 +12,6 @@ mod filter;
 mod predicate;
 mod protect;
 pub mod query;
-mod rebuild;
 mod reference;
 mod relation;
 pub mod set;

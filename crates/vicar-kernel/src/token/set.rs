@@ -8,7 +8,6 @@ use vicar_nt::token::{MandatoryPolicy, TokenState};
 use vicar_nt::{AccessMask, IntegrityLevel, Luid, NtStatus, Privilege, Sid};
 
 use super::query::InfoClass;
-use super::rebuild;
 use super::{Token, TokenRef};
 use crate::handle::right;
 use crate::pool::Purpose;
@@ -148,7 +147,6 @@ impl TokenRef {
     /// - `STATUS_ALLOTTED_SPACE_EXCEEDED` when an access list is longer than [`DEFAULT_DACL_LIMIT`].
     /// - `STATUS_INVALID_PARAMETER` for a linked token of another system, or one that would link in a circle.
     /// - `STATUS_INSUFFICIENT_RESOURCES`, `STATUS_QUOTA_EXCEEDED` from the pool.
-    /// - `STATUS_NOT_SUPPORTED` when the token carries claims.
     ///
     /// Nothing is changed then.
     ///
@@ -167,32 +165,20 @@ impl TokenRef {
             demand(caller, privilege)?;
         }
         match setting {
-            Setting::Owner(owner) => self.set(|state| {
-                if !state.may_own_as(&owner) {
-                    return Err(NtStatus::INVALID_OWNER);
-                }
-                rebuild::with(state, |parts| parts.owner = owner)
-            }),
-            Setting::PrimaryGroup(group) => self.set(|state| {
-                if state.user().sid != group && !state.groups().iter().any(|held| held.sid == group) {
-                    return Err(NtStatus::INVALID_PRIMARY_GROUP);
-                }
-                rebuild::with(state, |parts| parts.primary_group = Some(group))
-            }),
+            Setting::Owner(owner) => self.set(|state| state.with_default_owner(owner)),
+            Setting::PrimaryGroup(group) => self.set(|state| state.with_primary_group(group)),
             Setting::DefaultDacl(acl) => self.set_default_dacl(acl),
-            Setting::SessionId(session) => self.set(|state| rebuild::with(state, |parts| parts.session = session)),
+            Setting::SessionId(session) => self.set(|state| Ok(state.with_session(session))),
             Setting::IntegrityLevel(level) => {
                 let may_raise = holds(caller, Privilege::Tcb);
                 self.set(|state| {
                     if state.integrity().is_none_or(|own| level > own) && !may_raise {
                         return Err(NtStatus::PRIVILEGE_NOT_HELD);
                     }
-                    rebuild::with(state, |parts| parts.integrity = Some(level))
+                    Ok(state.with_integrity(level))
                 })
             }
-            Setting::MandatoryPolicy(policy) => {
-                self.set(|state| rebuild::with(state, |parts| parts.mandatory_policy = policy))
-            }
+            Setting::MandatoryPolicy(policy) => self.set(|state| Ok(state.with_mandatory_policy(policy))),
             Setting::Origin(origin) => {
                 self.set_origin(origin);
                 Ok(())
@@ -212,7 +198,7 @@ impl TokenRef {
             return Err(NtStatus::ALLOTTED_SPACE_EXCEEDED);
         }
         let charge = self.system().pool().charge(Purpose::Token, bytes)?;
-        self.set(|state| rebuild::with(state, |parts| parts.default_dacl = acl))?;
+        self.set(|state| Ok(state.with_default_dacl(acl)))?;
         self.keep_later_charge(charge);
         Ok(())
     }
