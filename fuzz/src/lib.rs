@@ -1,0 +1,211 @@
+//! What must hold whatever comes in. Each function panics when it does not.
+
+use vicar_nt::acl::{Acl, AclRef};
+use vicar_nt::check::{
+    AccessMode, AccessRequest, Api, CheckOptions, ObjectType, Subject, TypedDenyWithoutList, UnknownAces, audit, decide,
+    decide_each, explain,
+};
+use vicar_nt::claim::{Claim, ClaimFlags, ClaimRef, ClaimType, Value};
+use vicar_nt::condition::{Effect, Facts, Truth, applies, evaluate};
+use vicar_nt::descriptor::{Dacl, Descriptor, DescriptorRef};
+use vicar_nt::privilege::PrivilegeState;
+use vicar_nt::token::TokenState;
+use vicar_nt::utf16::{Utf16, encode};
+use vicar_nt::{
+    GenericMapping, GroupAttributes, Guid, ImpersonationLevel, IntegrityLevel, Privilege, RequestedMask, Sid, sddl,
+    well_known,
+};
+
+/// Reading never panics; what reads reads the same again after it was rebuilt, and its text, if it has one, means it.
+pub fn bytes(data: &[u8]) {
+    if let Ok((sid, rest)) = Sid::parse(data) {
+        assert_eq!(data, [sid.as_bytes(), rest].concat());
+        assert_eq!(sid.to_string().parse::<Sid>().ok().filter(|_| sid.rid().is_some()), Some(sid).filter(|_| sid.rid().is_some()));
+    }
+    if let Ok((acl, rest)) = AclRef::parse(data) {
+        assert_eq!(acl.as_bytes().len() + rest.len(), data.len());
+        rebuild(acl);
+    }
+    if let Ok(claim) = ClaimRef::parse(data) {
+        assert_eq!(claim.values().count(), claim.count());
+        let _ = claim.has_unique_values();
+    }
+    match DescriptorRef::parse(data) {
+        Err(error) => assert!(error.at_byte() <= data.len()),
+        Ok(descriptor) => {
+            assert_eq!(descriptor.to_descriptor().as_ref(), descriptor);
+            if let Dacl::List(list) = descriptor.dacl() {
+                rebuild(list);
+            }
+            rebuild(descriptor.sacl().entries());
+            if let Ok(text) = sddl::print(descriptor, None) {
+                settled(&text);
+            }
+        }
+    }
+}
+
+fn rebuild(acl: AclRef<'_>) {
+    assert_eq!(acl.aces().count(), usize::from(acl.count()));
+    let copy = acl.aces().fold(Acl::builder(), |builder, ace| builder.verbatim(&ace));
+    if let Ok(copy) = copy.build() {
+        let copy = Acl::parse(copy.as_ref().as_bytes()).expect("a built ACL is valid");
+        assert!(acl.aces().eq(copy.as_ref().aces()));
+    }
+}
+
+/// Text that was printed parses, and prints as itself. Two things may stand between: a list may be too long as text
+/// that binary forms can hold, and a claim may be one that SDDL refuses to read.
+fn settled(text: &str) {
+    if let Ok(read) = sddl::parse(text, None) {
+        let again = sddl::print(read.as_ref(), None).expect("what was parsed prints");
+        assert_eq!(text, again);
+    }
+}
+
+/// No text panics; an error points into the text; what parses is a valid descriptor whose own text is settled.
+pub fn sddl(text: &str) {
+    let domain: Sid = "S-1-5-21-1-2-3".parse().expect("a SID");
+    for domain in [None, Some(&domain)] {
+        match sddl::parse(text, domain) {
+            Err(error) => assert!(text.is_char_boundary(error.at)),
+            Ok(descriptor) => {
+                assert_eq!(Descriptor::parse(descriptor.as_bytes()).as_ref(), Ok(&descriptor));
+                let once = sddl::print(descriptor.as_ref(), domain).expect("what was parsed prints");
+                let read = sddl::parse(&once, domain).expect("what was printed parses");
+                assert_eq!(once, sddl::print(read.as_ref(), domain).expect("prints"));
+            }
+        }
+    }
+    let _ = sddl::parse_sid(text, None);
+    let _ = sddl::parse_rights(text);
+}
+
+/// Conditions evaluate to one of three values, never panic, and mean the same after they were written as text.
+pub fn condition(data: &[u8]) {
+    let token = someone(data.first().copied().unwrap_or(0));
+    let attributes = sddl::parse("S:(RA;;;;;WD;(\"b\",TI,0,1,2))(RA;;;;;WD;(\"c\",TS,0,\"x\"))", None).expect("valid");
+    let resource = attributes.as_ref().sacl().entries();
+    let artx = [b"artx", data].concat();
+    for data in [data, &artx] {
+        for effect in [Effect::Allow, Effect::Deny] {
+            let facts = Facts { token: &token, resource, effect };
+            let truth = evaluate(data, &facts);
+            assert_eq!(truth, evaluate(data, &facts));
+            if truth != Truth::Unknown {
+                assert_eq!(applies(Effect::Allow, truth), applies(Effect::Deny, truth));
+            }
+        }
+    }
+    if let Ok(text) = core::str::from_utf8(data) {
+        let text = format!("D:(XA;;GA;;;WD;({text}))");
+        let Ok(descriptor) = sddl::parse(&text, None) else { return };
+        let printed = sddl::print(descriptor.as_ref(), None).expect("what was parsed prints");
+        let again = sddl::parse(&printed, None).expect("what was printed parses");
+        let truth = |descriptor: &Descriptor| {
+            let Dacl::List(list) = descriptor.as_ref().dacl() else { return Vec::new() };
+            let facts = Facts { token: &token, resource, effect: Effect::Allow };
+            list.aces().filter_map(|ace| ace.parts().map(|parts| evaluate(parts.data, &facts))).collect()
+        };
+        assert_eq!(truth(&descriptor), truth(&again));
+    }
+}
+
+/// Every check answers, telling the reasons does not change the answer, a grant holds what was asked for and nothing
+/// that was not, and the root of a list is answered as the list is.
+pub fn check(data: &[u8]) {
+    let Some((head, rest)) = data.split_first_chunk::<16>() else { return };
+    let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    let descriptor = match core::str::from_utf8(rest).ok().and_then(|text| sddl::parse(text, None).ok()) {
+        Some(descriptor) => descriptor,
+        None => match Descriptor::parse(rest) {
+            Ok(descriptor) => descriptor,
+            Err(_) => return,
+        },
+    };
+    let (token, server) = (someone(head[8]), someone(head[9]));
+    let bit = |at: u8| head[10] & (1 << at) != 0;
+    let level = match head[11] % 5 {
+        0 => ImpersonationLevel::Anonymous,
+        1 => ImpersonationLevel::Identification,
+        2 => ImpersonationLevel::Delegation,
+        _ => ImpersonationLevel::Impersonation,
+    };
+    let guid = |n: u8| Guid([n; 16]);
+    let types: Vec<ObjectType> = (0u8..head[12] % 6)
+        .map(|n| ObjectType { level: u16::from(n.min(head[13] % 5)), guid: guid(n) })
+        .collect();
+    let me = token.user().sid;
+    let request = AccessRequest {
+        previously_granted: RequestedMask(number(4)),
+        mode: if head[14] == 0xFF { AccessMode::Kernel } else { AccessMode::User },
+        api: if bit(0) { Api::NtAccessCheck } else { Api::SeAccessCheck },
+        object_types: &types,
+        self_sid: bit(1).then_some(me.as_ref()),
+        options: CheckOptions {
+            unknown_aces: if bit(2) { UnknownAces::Refuse } else { UnknownAces::Skip },
+            typed_deny_without_list: if bit(3) { TypedDenyWithoutList::Ignored } else { TypedDenyWithoutList::Denies },
+            ..if bit(4) { CheckOptions::STRICT } else { CheckOptions::STANDARD }
+        },
+        ..AccessRequest::new(
+            if bit(5) { Subject::itself(&token) } else { Subject::client(&token, level, &server) },
+            descriptor.as_ref(),
+            RequestedMask(number(0)),
+            if bit(6) { GenericMapping::DIRECTORY_SERVICE } else { GenericMapping::FILE },
+        )
+    };
+    let answer = decide(&request);
+    assert_eq!(explain(&request).0, answer);
+    let _ = audit(&request, &answer, descriptor.as_ref().sacl().entries());
+    let maximum = RequestedMask::MAXIMUM_ALLOWED.0;
+    let asked = request.mapping.map(RequestedMask(number(0) & !maximum)).bits();
+    let previous = request.mapping.map(RequestedMask(number(4) & !maximum)).bits();
+    if let Ok(grant) = &answer {
+        let mask = grant.mask().bits();
+        assert_eq!(mask & maximum, 0);
+        assert_eq!(mask & asked, asked);
+        assert_eq!(mask & previous, previous);
+        assert!(number(0) & maximum != 0 || mask & !(asked | previous) == 0);
+    }
+    if let Ok(nodes) = decide_each(&request) {
+        assert_eq!(nodes.len(), types.len().max(1));
+        if answer.is_ok() {
+            assert!(nodes.iter().all(|node| node.granted.bits() & asked == asked || asked == 0));
+        }
+    } else {
+        assert!(answer.is_err());
+    }
+}
+
+fn someone(seed: u8) -> TokenState {
+    let bit = |at: u8| seed & (1 << at) != 0;
+    let user: Sid = "S-1-5-21-1-2-3-1001".parse().expect("a SID");
+    let deny_only = if bit(0) { GroupAttributes::USE_FOR_DENY_ONLY } else { GroupAttributes::ALWAYS_ENABLED };
+    let mut token = TokenState::builder(user)
+        .group(well_known::EVERYONE, GroupAttributes::ALWAYS_ENABLED)
+        .group(well_known::ADMINISTRATORS, deny_only)
+        .integrity(if bit(1) { IntegrityLevel::LOW } else { IntegrityLevel::MEDIUM });
+    if bit(2) {
+        token = token.restricting(well_known::EVERYONE);
+        if bit(3) {
+            token = token.write_restricted();
+        }
+    }
+    if bit(4) {
+        token = token.app_container("S-1-15-2-1-2-3-4-5-6-7".parse().expect("a SID"));
+    }
+    if bit(5) {
+        token = token
+            .privilege(Privilege::Security, PrivilegeState::Enabled)
+            .privilege(Privilege::TakeOwnership, PrivilegeState::Enabled);
+    }
+    for (name, kind, value) in
+        [("a", ClaimType::Int64, Value::Integer(1)), ("t", ClaimType::Boolean, Value::Boolean(bit(6)))]
+    {
+        let name = encode(name);
+        let name = Utf16::from_bytes(&name).expect("whole units");
+        let claim = Claim::new(name, kind, ClaimFlags::empty(), &[value]).expect("a claim");
+        token = token.user_claim(claim.clone()).device_claim(claim.clone()).local_claim(claim);
+    }
+    token.build().expect("a token")
+}
