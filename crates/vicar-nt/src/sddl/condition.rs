@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use crate::condition::token::{Base, Class, Integer, Literal, Sign, Token, Tokens};
-use crate::sddl::condition_text::{MEMBERSHIPS, RELATIONS, is_special};
+use crate::sddl::condition_text::{MEMBERSHIPS, RELATIONS, printed_as_it_is};
 use crate::sddl::sid;
 use crate::sid::Sid;
 use crate::utf16::Utf16;
@@ -110,8 +110,7 @@ fn attribute(class: Class, name: Utf16<'_>) -> Option<String> {
 /// Writes a name, special characters and everything outside ASCII as `%hhhh`.
 pub(super) fn escape(out: &mut String, name: Utf16<'_>) {
     for unit in name.units() {
-        let plain = u8::try_from(unit).ok().map(char::from).filter(|c| c.is_ascii_graphic() && !is_special(*c));
-        match plain {
+        match printed_as_it_is(unit) {
             Some(c) => out.push(c),
             None => {
                 // Writing to a string cannot fail.

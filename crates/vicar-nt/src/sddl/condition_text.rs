@@ -147,14 +147,11 @@ impl Parser<'_> {
         let (class, name) = match prefix {
             Some((_, class)) => (class, escaped_name(cursor)?),
             None => {
-                let word = cursor.take_while(is_name_char);
-                if !word.starts_with(|c: char| c.is_alphabetic() || c == '_') {
-                    return Err(SddlError::new(at, Problem::AttributeName));
-                }
+                let name = local_name(cursor)?;
                 if side == Side::Right {
                     return Err(SddlError::new(at, Problem::LocalAttributeOnRight));
                 }
-                (Class::Local, word.encode_utf16().flat_map(u16::to_le_bytes).collect())
+                (Class::Local, name)
             }
         };
         self.counted(class.code(), &name, at)
@@ -271,8 +268,41 @@ fn is_name_char(c: char) -> bool {
 }
 
 /// Whether a character must be written as `%hhhh` in a name.
-pub(super) const fn is_special(c: char) -> bool {
+const fn is_special(c: char) -> bool {
     is_white(c) || matches!(c, '!' | '&' | '(' | ')' | '>' | '<' | '=' | '|' | '%' | '"')
+}
+
+/// Reads the name of a local attribute, as UTF-16. What is printed as `%hhhh` may be written so; nothing else may, or a name
+/// could come out as a keyword.
+fn local_name(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, SddlError> {
+    let at = cursor.at();
+    let wrong = SddlError::new(at, Problem::AttributeName);
+    if !cursor.peek().is_some_and(|c| c.is_alphabetic() || matches!(c, '_' | '%')) {
+        return Err(wrong);
+    }
+    let mut name: Vec<u8> = Vec::new();
+    loop {
+        let word = cursor.take_while(is_name_char);
+        name.extend(word.encode_utf16().flat_map(u16::to_le_bytes));
+        if !cursor.eat("%") {
+            return Ok(name);
+        }
+        let unit = escaped_unit(cursor).filter(|unit| printed_as_it_is(*unit).is_none());
+        name.extend_from_slice(&unit.ok_or(wrong)?.to_le_bytes());
+    }
+}
+
+/// Reads the four digits of `%hhhh`.
+fn escaped_unit(cursor: &mut Cursor<'_>) -> Option<u16> {
+    let digits = cursor.rest().get(..4).filter(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()))?;
+    let unit = u16::from_str_radix(digits, 16).ok().filter(|unit| *unit != 0)?;
+    cursor.eat(digits);
+    Some(unit)
+}
+
+/// The character a unit of a name is printed as, unless it is printed as `%hhhh`.
+pub(super) fn printed_as_it_is(unit: u16) -> Option<char> {
+    u8::try_from(unit).ok().map(char::from).filter(|c| c.is_ascii_graphic() && !is_special(*c))
 }
 
 /// Reads a name in which special characters are written as `%hhhh`, as UTF-16.
@@ -284,12 +314,7 @@ pub(super) fn escaped_name(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, SddlError
             Some('%') => {
                 let escape_at = cursor.at();
                 cursor.eat("%");
-                let digits = cursor.rest().get(..4).filter(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()));
-                let unit = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());
-                let (Some(digits), Some(unit)) = (digits, unit.filter(|unit| *unit != 0)) else {
-                    return Err(SddlError::new(escape_at, Problem::AttributeName));
-                };
-                cursor.eat(digits);
+                let unit = escaped_unit(cursor).ok_or(SddlError::new(escape_at, Problem::AttributeName))?;
                 name.extend_from_slice(&unit.to_le_bytes());
             }
             Some(c) if c != '\0' && !is_special(c) => {

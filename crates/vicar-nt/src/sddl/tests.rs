@@ -176,3 +176,13 @@ fn entries_without_a_text_form_are_named() {
     let error = print(sd.as_ref(), None).unwrap_err();
     assert_eq!(error, PrintError { index: 0, reason: Unprintable::AceType(0x77) });
 }
+
+#[test]
+fn a_local_name_outside_ascii_survives_the_way_to_text_and_back() {
+    let read = parse("D:(XA;;GA;;;WD;(\u{10c}M == 1))", None).unwrap();
+    let text = print(read.as_ref(), None).unwrap();
+    assert_eq!(text, "D:(XA;;GA;;;WD;(%010cM == 1))");
+    assert_eq!(parse(&text, None).unwrap(), read);
+    // What is printed as it is may not be escaped: the name would read back as a keyword.
+    assert!(parse("D:(XA;;GA;;;WD;(%0045xists == 1))", None).is_err());
+}
