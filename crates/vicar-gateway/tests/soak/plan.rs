@@ -20,6 +20,8 @@ pub(crate) const BIG: &str = "shared/big.bin";
 pub(crate) const BIG_BYTES: usize = 2_000_000;
 
 const MODES: [u32; 10] = [0o600, 0o640, 0o644, 0o604, 0o660, 0o606, 0o666, 0o400, 0o040, 0o004];
+/// Whoever writes such a file takes the set-id bits away.
+const SET_ID_MODES: [u32; 4] = [0o4755, 0o2775, 0o6777, 0o4644];
 /// Names in each directory.
 const SLOTS: usize = 4;
 /// Names of directories in each directory.
@@ -240,10 +242,11 @@ pub(crate) fn lay_area(tree: &Path, worker: usize, users: [&User; 2], seed: u64)
         for slot in 0..SLOTS - 1 {
             let owner = users[chance.below(2)];
             let gid = *chance.pick(&[owner.gid, TEAM, CROWD]);
-            let mode = *chance.pick(&MODES);
+            let mode = if chance.percent(15) { *chance.pick(&SET_ID_MODES) } else { *chance.pick(&MODES) };
             let path = tree.join(file_name(&area(worker), place, slot, 0));
             rig::file(&path, owner.uid, gid, mode, format!("seed {worker} {name} {slot}\n").as_bytes());
-            if chance.percent(40) {
+            // A list could take the group's x away, and then g+s is no set-id bit but the mark of a locked file.
+            if mode & 0o6000 == 0 && chance.percent(40) {
                 let named = users[chance.below(2)].uid;
                 set_acl(&path, ACL, &mut chance, named);
             }
