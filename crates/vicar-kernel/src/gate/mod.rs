@@ -19,6 +19,7 @@ use crate::policy::{
 mod party;
 mod step;
 
+pub(crate) use party::GateFacts;
 pub use party::{CONSTRAINED_IMPERSONATION, ElevationFacts, Party, Sandbox, dominates};
 pub use step::{Compared, Effect, GateStep, Step};
 
@@ -53,14 +54,21 @@ pub struct TrustLimit(pub Option<Sid>);
 
 /// Receives every step of a decision.
 trait Listener {
+    /// Whether steps are worth putting together.
+    const LISTENS: bool;
+
     fn step(&mut self, step: Step);
 }
 
 impl Listener for () {
+    const LISTENS: bool = false;
+
     fn step(&mut self, _: Step) {}
 }
 
 impl Listener for Vec<Step> {
+    const LISTENS: bool = true;
+
     fn step(&mut self, step: Step) {
         self.push(step);
     }
@@ -127,6 +135,9 @@ pub fn explain(profile: Profile, policy: &Policy, input: &GateInput<'_>) -> (Ver
     (verdict, steps)
 }
 
+/// A step and what it did.
+type Decided = (GateStep, Effect);
+
 struct Walk<'a, L> {
     profile: Profile,
     policy: &'a Policy,
@@ -137,39 +148,38 @@ struct Walk<'a, L> {
 impl<L: Listener> Walk<'_, L> {
     /// Takes the steps in order until one decides, then says what becomes of the token's trust.
     fn run(&mut self) -> Verdict {
-        let decided = self.early_exits().unwrap_or_else(|| self.comparisons());
-        let clamp = self.trust_clamp(decided.step);
-        Verdict { is_allowed: decided.effect == Effect::Allows, step: decided.step, compared: decided.compared, clamp }
+        let (step, effect) = self.early_exits().unwrap_or_else(|| self.comparisons());
+        let clamp = self.trust_clamp(step);
+        Verdict { is_allowed: effect == Effect::Allows, step, compared: self.compared(step), clamp }
     }
 
-    fn tell(&mut self, step: GateStep, effect: Effect, compared: Compared) -> Step {
-        let step = Step { step, effect, compared };
-        self.listener.step(step);
-        step
+    fn tell(&mut self, step: GateStep, effect: Effect) -> Decided {
+        if L::LISTENS {
+            let compared = self.compared(step);
+            self.listener.step(Step { step, effect, compared });
+        }
+        (step, effect)
     }
 
     /// Reports a step that allows when `holds` and otherwise leaves the question open.
-    fn allow_if(&mut self, holds: bool, step: GateStep, compared: Compared) -> Option<Step> {
-        let effect = if holds { Effect::Allows } else { Effect::Continues };
-        let told = self.tell(step, effect, compared);
+    fn allow_if(&mut self, holds: bool, step: GateStep) -> Option<Decided> {
+        let told = self.tell(step, if holds { Effect::Allows } else { Effect::Continues });
         holds.then_some(told)
     }
 
     /// Reports a step that refuses when `holds` and otherwise leaves the question open.
-    fn refuse_if(&mut self, holds: bool, step: GateStep, compared: Compared) -> Option<Step> {
-        let effect = if holds { Effect::Refuses } else { Effect::Continues };
-        let told = self.tell(step, effect, compared);
+    fn refuse_if(&mut self, holds: bool, step: GateStep) -> Option<Decided> {
+        let told = self.tell(step, if holds { Effect::Refuses } else { Effect::Continues });
         holds.then_some(told)
     }
 
     /// G0 to G4, the steps that allow without comparing the two parties.
-    fn early_exits(&mut self) -> Option<Step> {
-        let GateInput { process, token, level } = *self.input;
+    fn early_exits(&mut self) -> Option<Decided> {
+        let GateInput { process, token, level } = self.input;
         if self.profile == Profile::V0 {
-            return Some(self.tell(GateStep::NoGate, Effect::Allows, Compared::Nothing));
+            return Some(self.tell(GateStep::NoGate, Effect::Allows));
         }
-        let is_low = !level.may_act_locally();
-        if let Some(decided) = self.allow_if(is_low, GateStep::Level, Compared::Level(level)) {
+        if let Some(decided) = self.allow_if(!level.may_act_locally(), GateStep::Level) {
             return Some(decided);
         }
         let is_anonymous = token.authentication_id == Luid::ANONYMOUS_LOGON
@@ -177,38 +187,27 @@ impl<L: Listener> Walk<'_, L> {
                 AnonymousSession::SessionAlone => true,
                 AnonymousSession::UserMustBeAnonymous => token.has_only_anonymous_data,
             };
-        let compared = Compared::Session { token: token.authentication_id };
-        if let Some(decided) = self.allow_if(is_anonymous, GateStep::AnonymousSession, compared) {
+        if let Some(decided) = self.allow_if(is_anonymous, GateStep::AnonymousSession) {
             return Some(decided);
         }
-        self.allow_if(
-            process.holds_impersonate,
-            GateStep::Privilege,
-            Compared::Privilege { is_enabled: process.holds_impersonate },
-        )
+        self.allow_if(process.holds_impersonate, GateStep::Privilege)
     }
 
     /// G5 to G12, of which all must hold; G11 may overrule a refusal of G7, G8 or G9.
-    fn comparisons(&mut self) -> Step {
+    fn comparisons(&mut self) -> Decided {
         let origin = self.has_matching_origin();
         if let Some(refused) = self.integrity(origin) {
             return refused;
         }
-        let GateInput { process, token, .. } = *self.input;
-        self.tell(
-            GateStep::Origin,
-            if origin { Effect::Excuses } else { Effect::Continues },
-            Compared::Origin { token: token.origin, process: process.authentication_id },
-        );
-        let is_stranger = !origin && token.user != process.user;
-        let users = Compared::Users { token: token.user, process: process.user };
-        let refused = self.refuse_if(is_stranger, GateStep::User, users);
+        self.tell(GateStep::Origin, if origin { Effect::Excuses } else { Effect::Continues });
+        let is_stranger = !origin && self.input.token.user != self.input.process.user;
+        let refused = self.refuse_if(is_stranger, GateStep::User);
         let refused = refused.or_else(|| self.restriction(origin)).or_else(|| self.sandbox());
         if let Some(elevated) = self.elevation() {
             return refused.unwrap_or(elevated);
         }
         match refused {
-            None => self.tell(GateStep::End, Effect::Allows, Compared::Nothing),
+            None => self.tell(GateStep::End, Effect::Allows),
             Some(refused) => self.constrained().unwrap_or(refused),
         }
     }
@@ -219,26 +218,29 @@ impl<L: Listener> Walk<'_, L> {
         token.origin != Luid::ZERO && token.origin == process.authentication_id
     }
 
-    /// G5. A token without a level counts as system, a process without one as untrusted.
-    fn integrity(&mut self, origin: bool) -> Option<Step> {
+    /// The integrity of token and process. A token without one counts as system, a process without one as untrusted.
+    fn integrity_levels(&self) -> (IntegrityLevel, IntegrityLevel) {
+        let GateInput { process, token, .. } = self.input;
+        (token.integrity.unwrap_or(IntegrityLevel::SYSTEM), process.integrity.unwrap_or(IntegrityLevel::UNTRUSTED))
+    }
+
+    /// G5.
+    fn integrity(&mut self, origin: bool) -> Option<Decided> {
         if self.profile < Profile::V2 {
             return None;
         }
-        let GateInput { process, token, .. } = *self.input;
-        let token_level = token.integrity.unwrap_or(IntegrityLevel::SYSTEM);
-        let process_level = process.integrity.unwrap_or(IntegrityLevel::UNTRUSTED);
+        let (token, process) = self.integrity_levels();
         let is_excused = origin
             && match self.policy.origin_reach {
                 OriginReach::UserOnly | OriginReach::UserAndRestriction => false,
                 OriginReach::UserRestrictionAndIntegrity => true,
             };
-        let compared = Compared::Integrity { token: token_level, process: process_level };
-        self.refuse_if(token_level > process_level && !is_excused, GateStep::Integrity, compared)
+        self.refuse_if(token > process && !is_excused, GateStep::Integrity)
     }
 
     /// G8.
-    fn restriction(&mut self, origin: bool) -> Option<Step> {
-        let GateInput { process, token, .. } = *self.input;
+    fn restriction(&mut self, origin: bool) -> Option<Decided> {
+        let GateInput { process, token, .. } = self.input;
         let is_excused = origin
             && match self.policy.origin_reach {
                 OriginReach::UserOnly => false,
@@ -248,49 +250,52 @@ impl<L: Listener> Walk<'_, L> {
             RestrictedParity::ProcessOnly => process.is_restricted && !token.is_restricted,
             RestrictedParity::BothWays => process.is_restricted != token.is_restricted,
         };
-        let compared = Compared::Restricted { token: token.is_restricted, process: process.is_restricted };
-        self.refuse_if(is_mismatch && !is_excused, GateStep::Restricted, compared)
+        self.refuse_if(is_mismatch && !is_excused, GateStep::Restricted)
     }
 
     /// G9.
-    fn sandbox(&mut self) -> Option<Step> {
+    fn sandbox(&mut self) -> Option<Decided> {
         if self.profile < Profile::V3 {
             return None;
         }
-        let GateInput { process, token, .. } = *self.input;
-        let compared = Compared::Packages {
-            token: token.sandbox.map(|sandbox| *sandbox.package()),
-            process: process.sandbox.map(|sandbox| *sandbox.package()),
-        };
-        let is_outside = match (process.sandbox, token.sandbox, self.policy.sandbox) {
+        let is_outside = match (self.input.process.sandbox, self.input.token.sandbox, self.policy.sandbox) {
             (None, _, _) | (Some(_), Some(_), SandboxRule::AnyPackage) => false,
             (Some(_), None, _) => true,
             (Some(own), Some(other), SandboxRule::SamePackage) => own.package() != other.package(),
         };
-        self.refuse_if(is_outside, GateStep::Sandbox, compared)
+        self.refuse_if(is_outside, GateStep::Sandbox)
+    }
+
+    /// Whether token and process are elevated, as the policy means it.
+    fn elevated(&self) -> (bool, bool) {
+        let (token, process) = (self.input.token.elevation, self.input.process.elevation);
+        match self.policy.elevation {
+            ElevationRule::Elevated => (token.is_elevated, process.is_elevated),
+            ElevationRule::FullHalf => (token.is_full_half, process.is_full_half || process.is_elevated),
+        }
     }
 
     /// G10.
-    fn elevation(&mut self) -> Option<Step> {
+    fn elevation(&mut self) -> Option<Decided> {
         if self.profile < Profile::V4 {
             return None;
         }
-        let GateInput { process, token, .. } = *self.input;
-        let (token, process) = match self.policy.elevation {
-            ElevationRule::Elevated => (token.elevation.is_elevated, process.elevation.is_elevated),
-            ElevationRule::FullHalf => {
-                (token.elevation.is_full_half, process.elevation.is_full_half || process.elevation.is_elevated)
-            }
-        };
-        self.refuse_if(token && !process, GateStep::Elevation, Compared::Elevated { token, process })
+        let (token, process) = self.elevated();
+        self.refuse_if(token && !process, GateStep::Elevation)
+    }
+
+    /// Whether user and integrity speak for constrained impersonation too.
+    fn is_same_user(&self) -> bool {
+        let GateInput { process, token, .. } = self.input;
+        token.user == process.user && token.integrity <= process.integrity
     }
 
     /// G11.
-    fn constrained(&mut self) -> Option<Step> {
+    fn constrained(&mut self) -> Option<Decided> {
         if self.profile < Profile::V4 {
             return None;
         }
-        let GateInput { process, token, .. } = *self.input;
+        let GateInput { process, token, .. } = self.input;
         let holds = match (process.sandbox, token.sandbox) {
             (None, _) | (_, None) => false,
             (Some(own), Some(other)) => {
@@ -300,13 +305,12 @@ impl<L: Listener> Walk<'_, L> {
                     && own.holds_all_of(&other)
             }
         };
-        let is_same_user = token.user == process.user && token.integrity <= process.integrity;
         let holds = match self.policy.constrained {
             ConstrainedImpersonation::Off => false,
             ConstrainedImpersonation::AnyUser => holds,
-            ConstrainedImpersonation::SameUser => holds && is_same_user,
+            ConstrainedImpersonation::SameUser => holds && self.is_same_user(),
         };
-        self.allow_if(holds, GateStep::Constrained, Compared::Constrained { is_same_user })
+        self.allow_if(holds, GateStep::Constrained)
     }
 
     /// G3. Never decides; says what the token's trust must become, whichever way the decision went.
@@ -318,12 +322,38 @@ impl<L: Listener> Walk<'_, L> {
             TrustClamp::EveryRoad => true,
             TrustClamp::AfterAnonymous => !matches!(decided, GateStep::Level | GateStep::AnonymousSession),
         };
-        let GateInput { process, token, .. } = *self.input;
-        let is_more = !dominates(process.trust.as_ref(), token.trust.as_ref());
-        let compared = Compared::Trust { token: token.trust, process: process.trust };
-        let clamps = is_reached && is_more;
-        self.tell(GateStep::Trust, if clamps { Effect::Clamps } else { Effect::Continues }, compared);
+        let GateInput { process, token, .. } = self.input;
+        let clamps = is_reached && !dominates(process.trust.as_ref(), token.trust.as_ref());
+        self.tell(GateStep::Trust, if clamps { Effect::Clamps } else { Effect::Continues });
         clamps.then_some(TrustLimit(process.trust))
+    }
+
+    /// What a step compares.
+    fn compared(&self, step: GateStep) -> Compared {
+        let GateInput { process, token, level } = self.input;
+        match step {
+            GateStep::NoGate | GateStep::End => Compared::Nothing,
+            GateStep::Level => Compared::Level(*level),
+            GateStep::AnonymousSession => Compared::Session { token: token.authentication_id },
+            GateStep::Trust => Compared::Trust { token: token.trust, process: process.trust },
+            GateStep::Privilege => Compared::Privilege { is_enabled: process.holds_impersonate },
+            GateStep::Integrity => {
+                let (token, process) = self.integrity_levels();
+                Compared::Integrity { token, process }
+            }
+            GateStep::Origin => Compared::Origin { token: token.origin, process: process.authentication_id },
+            GateStep::User => Compared::Users { token: token.user, process: process.user },
+            GateStep::Restricted => Compared::Restricted { token: token.is_restricted, process: process.is_restricted },
+            GateStep::Sandbox => Compared::Packages {
+                token: token.sandbox.map(|sandbox| *sandbox.package()),
+                process: process.sandbox.map(|sandbox| *sandbox.package()),
+            },
+            GateStep::Elevation => {
+                let (token, process) = self.elevated();
+                Compared::Elevated { token, process }
+            }
+            GateStep::Constrained => Compared::Constrained { is_same_user: self.is_same_user() },
+        }
     }
 }
 

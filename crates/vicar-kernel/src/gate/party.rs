@@ -107,12 +107,25 @@ impl<'a> Party<'a> {
             integrity: state.integrity(),
             holds_impersonate: state.privileges().is_enabled(Privilege::Impersonate),
             is_restricted: state.is_restricted(),
-            has_only_anonymous_data: has_only_anonymous_data(state),
-            elevation: elevation(state),
+            has_only_anonymous_data: snapshot.facts().has_only_anonymous_data,
+            elevation: snapshot.facts().elevation,
             trust: state.trust().copied(),
             sandbox: state.app_container().map(sandbox),
             session: state.session(),
         }
+    }
+}
+
+/// What has to be searched for in a state, found once when the state is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GateFacts {
+    has_only_anonymous_data: bool,
+    elevation: ElevationFacts,
+}
+
+impl GateFacts {
+    pub(crate) fn of(state: &TokenState) -> Self {
+        Self { has_only_anonymous_data: has_only_anonymous_data(state), elevation: elevation(state) }
     }
 }
 

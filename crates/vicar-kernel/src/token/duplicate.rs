@@ -123,7 +123,7 @@ impl TokenRef {
         }
         let source = self.state();
         let state = source.state.with_trust(trust);
-        let snapshot = Snapshot { id: self.system().next_number(), modified_id: source.modified_id, state };
+        let snapshot = Snapshot::new(self.system().next_number(), source.modified_id, state);
         self.copy(TokenKind::Impersonation(level), Arc::new(snapshot))
     }
 
@@ -133,7 +133,7 @@ impl TokenRef {
         if state == source.state {
             return Arc::clone(source);
         }
-        Arc::new(Snapshot { id: self.system().next_number(), modified_id: source.modified_id, state })
+        Arc::new(Snapshot::new(self.system().next_number(), source.modified_id, state))
     }
 
     #[track_caller]

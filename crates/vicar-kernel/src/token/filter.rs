@@ -87,7 +87,7 @@ impl TokenRef {
     #[track_caller]
     fn child(&self, charge: crate::pool::Charge, state: TokenState) -> Self {
         let system = self.system();
-        let snapshot = Snapshot { id: system.next_number(), modified_id: system.allocate_luid(), state };
+        let snapshot = Snapshot::new(system.next_number(), system.allocate_luid(), state);
         let blueprint = Blueprint {
             parent_id: self.id(),
             source: self.source(),

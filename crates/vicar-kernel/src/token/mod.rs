@@ -25,6 +25,7 @@ use vicar_nt::descriptor::Descriptor;
 use vicar_nt::token::TokenState;
 use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
 
+use crate::gate::GateFacts;
 use crate::logon::{LogonKind, SessionHold};
 use crate::pool::{Charge, Purpose};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -95,9 +96,20 @@ pub struct Snapshot {
     id: u64,
     modified_id: Luid,
     state: TokenState,
+    facts: GateFacts,
 }
 
 impl Snapshot {
+    fn new(id: u64, modified_id: Luid, state: TokenState) -> Self {
+        let facts = GateFacts::of(&state);
+        Self { id, modified_id, state, facts }
+    }
+
+    /// Returns what the gate wants to know and would have to search for.
+    pub(crate) fn facts(&self) -> GateFacts {
+        self.facts
+    }
+
     /// Returns the number of this state; never zero.
     pub fn id(&self) -> u64 {
         self.id
@@ -166,7 +178,7 @@ impl Token {
 
     #[track_caller]
     pub(crate) fn create(system: &System, hold: SessionHold, charge: Charge, spec: TokenSpec) -> TokenRef {
-        let snapshot = Snapshot { id: system.next_number(), modified_id: system.allocate_luid(), state: spec.state };
+        let snapshot = Snapshot::new(system.next_number(), system.allocate_luid(), spec.state);
         let blueprint = Blueprint {
             parent_id: Luid::from_u64(0),
             source: TokenSource { name: spec.source, identifier: system.allocate_luid() },

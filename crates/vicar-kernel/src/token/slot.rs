@@ -50,7 +50,7 @@ impl Slot {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let (replacement, answer) = change(&current.state);
         let Some(state) = replacement else { return answer };
-        let snapshot = Snapshot { id: system.next_number(), modified_id: system.allocate_luid(), state };
+        let snapshot = Snapshot::new(system.next_number(), system.allocate_luid(), state);
         let (id, modified_id) = (snapshot.id, snapshot.modified_id);
         let old = std::mem::replace(&mut *current, Arc::new(snapshot));
         // A reader that sees a new number and then asks for the state waits for this lock.
