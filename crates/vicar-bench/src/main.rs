@@ -8,6 +8,7 @@
 //! It measures; it decides nothing, and no other crate may depend on it.
 
 mod child;
+mod kernel;
 mod method;
 mod op;
 mod ours;
@@ -32,6 +33,9 @@ struct Args {
     /// Every operation, more group counts and thread counts; a few minutes instead of seconds.
     #[arg(long)]
     full: bool,
+    /// Only what vicar-kernel costs by itself; needs no rights.
+    #[arg(long)]
+    kernel: bool,
     /// How many times the whole list is gone through.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(3..=99))]
     rounds: u32,
@@ -67,10 +71,17 @@ fn run(args: &Args) -> Result<(), String> {
         println!("{ns}");
         return Ok(());
     }
+    if args.kernel {
+        return print(&report::Report::of_kernel(args.rounds, window)?, args.json);
+    }
     if !rustix::process::geteuid().is_root() {
         return Err("needs root: it switches to throw-away user ids and back".to_owned());
     }
     let scratch = scratch::Scratch::create()?;
     let report = report::Report::collect(args.full, args.rounds, window, scratch.path())?;
-    if args.json { report.print_json() } else { report.print_table() }
+    print(&report, args.json)
+}
+
+fn print(report: &report::Report, as_json: bool) -> Result<(), String> {
+    if as_json { report.print_json() } else { report.print_table() }
 }

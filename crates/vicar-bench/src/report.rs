@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::child;
+use crate::kernel;
 use crate::method::Method;
 use crate::op::Op;
 
@@ -111,7 +112,24 @@ impl Report {
                 label: series.method.label(),
             })
             .collect();
-        Ok(Self { rows })
+        let mut report = Self { rows };
+        report.rows.extend(Self::of_kernel(rounds, window)?.rows);
+        Ok(report)
+    }
+
+    /// Measures vicar-kernel by itself.
+    pub(crate) fn of_kernel(rounds: u32, window: Duration) -> Result<Self, String> {
+        let row = |figure: kernel::Figure| Row {
+            name: figure.name,
+            op: "kernel",
+            groups: figure.groups,
+            rounds: figure.ratios.len(),
+            median_ns: tenths(median(figure.nanoseconds)),
+            ratio: (median(figure.ratios) * 1000.0).round() / 1000.0,
+            peer: false,
+            label: figure.label,
+        };
+        Ok(Self { rows: kernel::measure(rounds, window)?.into_iter().map(row).collect() })
     }
 
     pub(crate) fn print_json(&self) -> Result<(), String> {
