@@ -42,8 +42,8 @@
 //! # }
 //! ```
 //!
-//! This crate deliberately never opens a file, makes a system call, reads a clock or keeps a global: the same inputs give
-//! the same decisions on every platform, and a test may make as many systems as it likes. Making an operating system obey
+//! This crate deliberately never opens a file, makes a system call of its own or keeps a global, and looks at a clock only to
+//! stop waiting: the same inputs give the same decisions on every platform, and a test may make as many systems as it likes. Making an operating system obey
 //! is somebody else's work.
 #![forbid(unsafe_code)]
 
@@ -51,6 +51,7 @@ pub mod access;
 pub mod anonymous;
 pub mod audit;
 pub mod client;
+pub mod elevate;
 pub mod gate;
 pub mod handle;
 pub mod impersonate;
@@ -76,13 +77,14 @@ pub mod work;
 
 pub use anonymous::AnonymousLogon;
 pub use client::{ClientContext, Refreshed, TokenControl};
+pub use elevate::{Elevator, Request};
 pub use gate::{GateInput, GateStep, Verdict};
 pub use handle::{OpenAs, TokenHandle};
 pub use impersonate::{Impersonation, OnOpen, Outcome, Pending, Terms};
 pub use job::{Job, JobLimit};
 pub use logon::{LogonKind, LogonSession};
 pub use own::{EffectiveState, OwnThread};
-pub use pipe::{Pipe, PipeClient};
+pub use pipe::{Pipe, PipeClient, PipeNames};
 pub use policy::{Policy, Profile};
 pub use pool::Pool;
 pub use process::{Process, ProcessRef};

@@ -141,6 +141,15 @@ pub enum MissingRoutine {
     InsufficientResources,
 }
 
+/// Putting a client on an untrusted thread that has more rights than the thread's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Raising {
+    /// Refused with a reason; the work belongs to a system worker.
+    Refused,
+    /// Done as far as the gate allows, which is what NT does.
+    AsTheGateSays,
+}
+
 /// The answers to every open question, one field a question.
 ///
 /// Start from [`Policy::strict`] and change the fields that must differ.
@@ -171,6 +180,8 @@ pub struct Policy {
     pub powerful_privileges: PowerfulPrivileges,
     /// Unregistering what was not registered.
     pub missing_routine: MissingRoutine,
+    /// Raising an untrusted thread.
+    pub raising: Raising,
 }
 
 impl Policy {
@@ -192,6 +203,7 @@ impl Policy {
             unnamed_level: UnnamedLevel::Anonymous,
             powerful_privileges: PowerfulPrivileges::NeedHighIntegrity,
             missing_routine: MissingRoutine::NotFound,
+            raising: Raising::Refused,
         }
     }
 
@@ -210,6 +222,7 @@ impl Policy {
             unnamed_level: UnnamedLevel::Anonymous,
             powerful_privileges: PowerfulPrivileges::AtAnyIntegrity,
             missing_routine: MissingRoutine::InsufficientResources,
+            raising: Raising::AsTheGateSays,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::pool::{Pool, Purpose};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, RwLock};
 use crate::tally::{Seat, Tally};
-use crate::verifier::{AtEnd, Lock, Locking, Report, Verifier};
+use crate::verifier::{AtEnd, Lock, Locking, Report, Verifier, Watched};
 
 /// A world of tokens, processes and threads. Cloning gives another handle to the same world.
 #[derive(Clone)]
@@ -204,12 +204,16 @@ impl System {
         Seat::of(self.0.next_seat.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub(crate) fn sessions(&self) -> MutexGuard<'_, BTreeMap<Luid, Arc<Session>>> {
-        self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    #[track_caller]
+    pub(crate) fn sessions(&self) -> Watched<'_, MutexGuard<'_, BTreeMap<Luid, Arc<Session>>>> {
+        let locking = self.locking(Lock::Sessions);
+        Watched::new(locking, self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn routines(&self) -> MutexGuard<'_, Vec<(RoutineId, Routine)>> {
-        self.0.routines.lock().unwrap_or_else(PoisonError::into_inner)
+    #[track_caller]
+    fn routines(&self) -> Watched<'_, MutexGuard<'_, Vec<(RoutineId, Routine)>>> {
+        let locking = self.locking(Lock::Routines);
+        Watched::new(locking, self.0.routines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Starts a logon session.

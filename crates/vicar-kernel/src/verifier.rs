@@ -17,6 +17,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -27,7 +28,7 @@ use crate::system::System;
 /// A line of the program.
 pub type Site = &'static Location<'static>;
 
-/// The locks of this crate. No two of them are ever held at once by one thread.
+/// The locks of objects that many routines use. No two of them are ever held at once by one thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Lock {
@@ -41,10 +42,6 @@ pub enum Lock {
     Sessions,
     /// The list of termination routines.
     Routines,
-    /// The state of a pipe.
-    Pipe,
-    /// The lines of a work queue.
-    WorkLines,
 }
 
 /// Something that was done wrong.
@@ -268,6 +265,34 @@ impl Drop for Locking<'_> {
         if self.is_outermost {
             self.verifier.records().held.remove(&std::thread::current().id());
         }
+    }
+}
+
+/// A guard and the note that its lock is held; both go together.
+#[derive(Debug)]
+pub(crate) struct Watched<'a, G> {
+    // In this order: the lock is given back before the note is.
+    guard: G,
+    _locking: Option<Locking<'a>>,
+}
+
+impl<'a, G> Watched<'a, G> {
+    pub(crate) fn new(locking: Option<Locking<'a>>, guard: G) -> Self {
+        Self { guard, _locking: locking }
+    }
+}
+
+impl<G: Deref> Deref for Watched<'_, G> {
+    type Target = G::Target;
+
+    fn deref(&self) -> &G::Target {
+        &self.guard
+    }
+}
+
+impl<G: DerefMut> DerefMut for Watched<'_, G> {
+    fn deref_mut(&mut self) -> &mut G::Target {
+        &mut self.guard
     }
 }
 
