@@ -202,6 +202,12 @@ fn what_cannot_be_judged_is_not_judged() {
     let output = prove("http://127.0.0.1:1/", &place.0, &["--as", ALICE]);
     assert_exit(&output, 3);
     place.assert_clean();
+    // Ids that are not given come from the system's accounts; every system has this one.
+    let deputy = Deputy::start(&place.0, Manner::Closed);
+    let output = prove(&deputy.url(), &place.0, &["--as", "nobody:x"]);
+    assert_exit(&output, 3);
+    assert!(text(&output.stderr).contains("does not let nobody sign in"), "{}", text(&output.stderr));
+    place.assert_clean();
 }
 
 #[test]
