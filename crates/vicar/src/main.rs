@@ -36,6 +36,8 @@ enum Command {
     Check(Box<command::check::Args>),
     /// Translates security descriptors between text (SDDL) and bytes.
     Sddl(command::sddl::Args),
+    /// Puts together the security descriptor of a new object.
+    Assign(Box<command::assign::Args>),
 }
 
 fn main() -> Exit {
@@ -48,5 +50,6 @@ fn main() -> Exit {
         Command::Whoami(args) => command::whoami::run(args),
         Command::Check(args) => command::check::run(*args),
         Command::Sddl(args) => command::sddl::run(args),
+        Command::Assign(args) => command::assign::run(*args),
     }
 }

@@ -1,4 +1,4 @@
-//! The streams of `vicar check` and `vicar sddl`, and their one-question forms.
+//! The streams of `vicar check`, `vicar sddl` and `vicar assign`, and their one-question forms.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed, which is what it is for")]
 
 use std::io::Write;
@@ -161,4 +161,77 @@ fn wrong_text_is_shown_where_it_is_wrong() {
     assert_eq!(wrong.status.code(), Some(2));
     let shown = String::from_utf8(wrong.stderr).unwrap();
     assert!(shown.contains("expected a SID") && shown.contains("D:(A;;GA;;;é)"), "{shown}");
+}
+
+/// A row of the vectors as a line of `vicar assign`, and what it expects.
+fn assign_line(row: &Json) -> String {
+    let mut token = json!({ "user": "S-1-5-21-1-2-3-1001" });
+    for name in ["privileges", "owner_groups", "il"] {
+        if !row[name].is_null() {
+            token[name] = row[name].clone();
+        }
+    }
+    let mut line = json!({ "id": row["id"], "token": token, "domain": "S-1-5-21-1-2-3", "mapping": "file" });
+    for name in ["parent", "creator", "is_container", "flags", "object_type"] {
+        line[name] = row[name].clone();
+    }
+    line.to_string()
+}
+
+#[test]
+fn every_assign_vector_is_answered_in_order() {
+    let rows: Vec<Json> = vectors("assign").iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<String> = rows.iter().map(assign_line).collect();
+    let answers = stream("assign", &lines);
+    let texts: Vec<String> = answers
+        .iter()
+        .map(|answer| json!({ "id": 1, "hex": answer["hex"], "domain": "S-1-5-21-1-2-3" }).to_string())
+        .collect();
+    let texts = stream("sddl", &texts);
+    assert_eq!((answers.len(), texts.len()), (43, 43));
+    for ((row, answer), text) in rows.iter().zip(&answers).zip(&texts) {
+        let given = answer.get("status").unwrap_or(&text["sddl"]);
+        assert_eq!((&answer["id"], given), (&row["id"], &row["expect"]), "{answer}");
+    }
+}
+
+#[test]
+fn what_a_creator_has_by_default_can_be_named() {
+    let line = |token: &str| format!(r#"{{"id":1,"is_container":false,"mapping":"file","flags":0,"token":{token}}}"#);
+    let lines = [
+        line(r#"{"user":"S-1-22-1-7"}"#),
+        line(r#"{"user":"BA","primary_group":"SY","default_dacl":"D:(A;;GA;;;WD)"}"#),
+        line(r#"{"user":"BA","primary_group":"SY","default_dacl":null}"#),
+        line(r#"{"user":"SY","groups":[{"sid":"BA","attrs":"owner"}],"owner":"BA","default_dacl":null}"#),
+        line(r#"{"user":"SY","owner":"BA"}"#),
+        line(r#"{"user":"SY","default_dacl":"0200080000000000"}"#),
+        r#"{"id":1,"token":{"user":"SY"},"creator_hex":"0100"}"#.to_owned(),
+        r#"{"id":1,"token":{"user":"SY"},"flags":"0x800"}"#.to_owned(),
+    ];
+    let answers = stream("assign", &lines);
+    let text = |at: usize| {
+        let line = json!({ "id": 1, "hex": answers.get(at).unwrap()["hex"] }).to_string();
+        stream("sddl", &[line]).first().unwrap()["sddl"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(text(0), "O:S-1-22-1-7G:S-1-22-1-7D:(A;;FA;;;SY)(A;;FR;;;BA)");
+    assert_eq!(text(1), "O:BAG:SYD:(A;;FA;;;WD)");
+    assert_eq!(text(2), "O:BAG:SY");
+    assert_eq!(text(3), "O:BAG:SY");
+    assert!(answers.get(4).unwrap()["error"].is_string());
+    assert_eq!(text(5), "O:SYG:SYD:");
+    assert_eq!(answers.get(6).unwrap()["status"], "STATUS_INVALID_SECURITY_DESCR");
+    assert!(answers.get(7).unwrap()["error"].is_string());
+}
+
+#[test]
+fn assign_answers_one_question_by_arguments() {
+    let output =
+        vicar(&["assign", "--user", "BA", "--parent", "O:BAG:SYD:(A;CI;GR;;;WD)", "--container", "--flags", "1"], "");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), "O:BAG:BAD:AI(A;ID;FR;;;WD)(A;CIIOID;GR;;;WD)");
+    let output = vicar(&["assign", "--token", r#"{"user":"BA"}"#, "--creator", "O:SY"], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), "STATUS_INVALID_OWNER");
+    assert_eq!(vicar(&["assign", "--user", "??"], "").status.code(), Some(2));
+    assert_eq!(vicar(&["assign"], "").status.code(), Some(2));
 }

@@ -47,6 +47,10 @@ bitflags::bitflags! {
         const MACL_NO_READ_UP = 0x200;
         /// The object gets a label that forbids executing from below.
         const MACL_NO_EXECUTE_UP = 0x400;
+        /// Accepted; nothing documented follows from it here.
+        const AVOID_OWNER_RESTRICTION = 0x1000;
+        /// Privileges are checked also for callers in kernel mode: here they always are.
+        const FORCE_USER_MODE = 0x2000;
     }
 }
 

@@ -13,7 +13,9 @@ use vicar_nt::token::TokenState;
 use vicar_nt::{GroupAttributes, Sid, sddl};
 
 use crate::exit::Exit;
-use case::{Case, CaseError, CaseLine, Parts, read_hex, read_mapping, read_mask, read_object_type, read_sid};
+use case::{Case, CaseLine, Parts};
+pub(super) use case::{CaseError, MappingName, Mask, read_hex, read_mapping, read_mask, read_object_type, read_sid};
+pub(super) use token::TokenCase;
 use token::{Attributes, LevelName, read_level, read_privilege};
 
 /// Arguments of `vicar check`.
@@ -260,6 +262,6 @@ fn answer_case(case: &Case) -> Map<String, Json> {
     })
 }
 
-fn object<const N: usize>(fields: [(&str, Json); N]) -> Map<String, Json> {
+pub(super) fn object<const N: usize>(fields: [(&str, Json); N]) -> Map<String, Json> {
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

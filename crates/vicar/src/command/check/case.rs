@@ -50,14 +50,14 @@ struct RuleLine {
 /// A number, as a number or as text.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Mask {
+pub(in crate::command) enum Mask {
     Number(u32),
     Text(String),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum MappingName {
+pub(in crate::command) enum MappingName {
     Name(String),
     Masks([Mask; 4]),
 }
@@ -102,7 +102,7 @@ pub(super) struct Case {
 
 /// Why there is no question.
 #[derive(Debug)]
-pub(super) enum CaseError {
+pub(in crate::command) enum CaseError {
     /// The line or the flags are wrong.
     Wrong(String),
     /// The descriptor's bytes are not one: the answer is a status.
@@ -110,12 +110,12 @@ pub(super) enum CaseError {
 }
 
 impl CaseError {
-    pub(super) fn wrong(what: &str, why: impl std::fmt::Display) -> Self {
+    pub(in crate::command) fn wrong(what: &str, why: impl std::fmt::Display) -> Self {
         Self::Wrong(format!("{what}: {why}"))
     }
 
     /// Returns the status NT answers, when it would answer one.
-    pub(super) fn status(&self) -> Option<NtStatus> {
+    pub(in crate::command) fn status(&self) -> Option<NtStatus> {
         match self {
             Self::Wrong(_) => None,
             Self::Malformed(error) => Some(error.status()),
@@ -244,7 +244,7 @@ impl RuleLine {
 }
 
 impl Mask {
-    fn read(&self, what: &str) -> Result<RequestedMask, CaseError> {
+    pub(in crate::command) fn read(&self, what: &str) -> Result<RequestedMask, CaseError> {
         match self {
             Self::Number(number) => Ok(RequestedMask(*number)),
             Self::Text(text) => read_mask(what, text),
@@ -253,7 +253,7 @@ impl Mask {
 }
 
 impl MappingName {
-    fn read(&self) -> Result<GenericMapping, CaseError> {
+    pub(in crate::command) fn read(&self) -> Result<GenericMapping, CaseError> {
         match self {
             Self::Name(name) => read_mapping(name),
             Self::Masks([read, write, execute, all]) => Ok(GenericMapping::of(
@@ -267,7 +267,7 @@ impl MappingName {
 }
 
 /// Reads a mapping by name, or as four numbers with commas.
-pub(super) fn read_mapping(text: &str) -> Result<GenericMapping, CaseError> {
+pub(in crate::command) fn read_mapping(text: &str) -> Result<GenericMapping, CaseError> {
     Ok(match text {
         "none" => GenericMapping::NONE,
         "file" => GenericMapping::FILE,
@@ -288,7 +288,7 @@ pub(super) fn read_mapping(text: &str) -> Result<GenericMapping, CaseError> {
 }
 
 /// Reads a number or two-letter rights.
-pub(super) fn read_mask(what: &str, text: &str) -> Result<RequestedMask, CaseError> {
+pub(in crate::command) fn read_mask(what: &str, text: &str) -> Result<RequestedMask, CaseError> {
     let text = text.trim();
     let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(hex) => u32::from_str_radix(hex, 16).ok(),
@@ -300,11 +300,11 @@ pub(super) fn read_mask(what: &str, text: &str) -> Result<RequestedMask, CaseErr
     number.map(RequestedMask).ok_or(CaseError::wrong(what, "expected a 32-bit number"))
 }
 
-pub(super) fn read_sid(what: &str, text: &str, domain: Option<&Sid>) -> Result<Sid, CaseError> {
+pub(in crate::command) fn read_sid(what: &str, text: &str, domain: Option<&Sid>) -> Result<Sid, CaseError> {
     sddl::parse_sid(text, domain).map_err(|error| CaseError::wrong(what, error))
 }
 
-pub(super) fn read_object_type(level: u16, guid: &str) -> Result<ObjectType, CaseError> {
+pub(in crate::command) fn read_object_type(level: u16, guid: &str) -> Result<ObjectType, CaseError> {
     let guid: Guid = guid
         .trim_start_matches('{')
         .trim_end_matches('}')
@@ -314,6 +314,6 @@ pub(super) fn read_object_type(level: u16, guid: &str) -> Result<ObjectType, Cas
 }
 
 /// Reads pairs of hexadecimal digits; white space may stand anywhere.
-pub(super) fn read_hex(what: &str, text: &str) -> Result<Vec<u8>, CaseError> {
+pub(in crate::command) fn read_hex(what: &str, text: &str) -> Result<Vec<u8>, CaseError> {
     crate::command::sddl::from_hex(text).ok_or(CaseError::wrong(what, "expected pairs of hexadecimal digits"))
 }

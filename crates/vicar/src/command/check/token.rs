@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
+use vicar_nt::acl::Acl;
 use vicar_nt::claim::{Claim, ClaimFlags, ClaimType, Value};
+use vicar_nt::descriptor::{Dacl, Descriptor};
 use vicar_nt::privilege::PrivilegeState;
 use vicar_nt::token::{Builder, TokenState};
 use vicar_nt::utf16::{Utf16, encode};
@@ -16,7 +18,7 @@ use super::case::{CaseError, read_hex, read_sid};
 /// grant what it takes away.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TokenCase {
+pub(in crate::command) struct TokenCase {
     user: String,
     #[serde(default)]
     user_attrs: Option<UserAttributes>,
@@ -52,6 +54,30 @@ pub(super) struct TokenCase {
     local_claims: BTreeMap<String, Json>,
     #[serde(default, deserialize_with = "null_is_default")]
     device_groups: Vec<GroupLine>,
+    #[serde(default)]
+    owner: Option<String>,
+    #[serde(default)]
+    primary_group: Option<String>,
+    #[serde(default)]
+    default_dacl: DefaultDacl,
+    #[serde(default, deserialize_with = "null_is_default")]
+    owner_groups: Vec<String>,
+}
+
+/// The DACL of what nobody gives one: not named, `null`, or text.
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "Option<String>")]
+enum DefaultDacl {
+    #[default]
+    Unnamed,
+    None,
+    Text(String),
+}
+
+impl From<Option<String>> for DefaultDacl {
+    fn from(text: Option<String>) -> Self {
+        text.map_or(Self::None, Self::Text)
+    }
 }
 
 /// Takes `null` for a field that is not there.
@@ -93,6 +119,7 @@ struct AttributedGroup {
 #[clap(rename_all = "snake_case")]
 pub(super) enum Attributes {
     Enabled,
+    Owner,
     DenyOnly,
     Disabled,
 }
@@ -128,6 +155,7 @@ impl Attributes {
     pub(super) const fn attributes(self) -> GroupAttributes {
         match self {
             Self::Enabled => GroupAttributes::ALWAYS_ENABLED,
+            Self::Owner => GroupAttributes::ALWAYS_ENABLED.union(GroupAttributes::OWNER),
             Self::DenyOnly => GroupAttributes::USE_FOR_DENY_ONLY,
             Self::Disabled => GroupAttributes::empty(),
         }
@@ -144,8 +172,37 @@ impl GroupLine {
 }
 
 impl TokenCase {
+    /// A token with a user and nothing else.
+    pub(in crate::command) fn of(user: &str) -> Result<Self, CaseError> {
+        let line = serde_json::json!({ "user": user });
+        Self::deserialize(&line).map_err(|error| CaseError::wrong("user", error))
+    }
+
+    /// Returns the token as that of somebody who creates an object: with what `--help` says it has when it is not named.
+    pub(in crate::command) fn read_creator(&self, domain: Option<&Sid>) -> Result<TokenState, CaseError> {
+        let mut token = self.builder(domain)?;
+        let user = read_sid("user", &self.user, domain)?;
+        if self.primary_group.is_none() {
+            token = token.primary_group(group_of(&user));
+        }
+        if let DefaultDacl::Unnamed = self.default_dacl {
+            token = token.default_dacl(read_default_dacl("D:(A;;GA;;;SY)(A;;GR;;;BA)", domain)?);
+        }
+        token.build().map_err(|error| CaseError::wrong("token", error))
+    }
+
     /// Returns the token, and the level it is impersonated at unless it is a process's own.
     pub(super) fn read(&self, domain: Option<&Sid>) -> Result<(TokenState, Option<ImpersonationLevel>), CaseError> {
+        let level = match self.kind {
+            Some(KindName::Primary) => None,
+            None | Some(KindName::Impersonation) => {
+                Some(self.level.map_or(ImpersonationLevel::Impersonation, LevelName::level))
+            }
+        };
+        Ok((self.builder(domain)?.build().map_err(|error| CaseError::wrong("token", error))?, level))
+    }
+
+    fn builder(&self, domain: Option<&Sid>) -> Result<Builder, CaseError> {
         let sid = |what: &str, text: &str| read_sid(what, text, domain);
         let mut token = TokenState::builder(sid("user", &self.user)?).mandatory_policy(self.mandatory_policy);
         if let Some(UserAttributes::DenyOnly) = self.user_attrs {
@@ -187,13 +244,50 @@ impl TokenCase {
             let (sid, attributes) = group.read("device_groups", domain)?;
             token = token.device_group(sid, attributes);
         }
-        let level = match self.kind {
-            Some(KindName::Primary) => None,
-            None | Some(KindName::Impersonation) => {
-                Some(self.level.map_or(ImpersonationLevel::Impersonation, LevelName::level))
-            }
-        };
-        Ok((token.build().map_err(|error| CaseError::wrong("token", error))?, level))
+        for text in &self.owner_groups {
+            token = token.group(sid("owner_groups", text)?, Attributes::Owner.attributes());
+        }
+        if let Some(text) = &self.owner {
+            token = token.owner(sid("owner", text)?);
+        }
+        if let Some(text) = &self.primary_group {
+            token = token.primary_group(sid("primary_group", text)?);
+        }
+        if let DefaultDacl::Text(text) = &self.default_dacl {
+            token = token.default_dacl(read_default_dacl(text, domain)?);
+        }
+        Ok(token)
+    }
+}
+
+/// The primary group of a user of a domain is that of its users, 513; of anybody else, it is the user.
+fn group_of(user: &Sid) -> Sid {
+    let mut subs: Vec<u32> = user.sub_authorities().collect();
+    match (user.authority(), subs.first().copied(), subs.last_mut()) {
+        (5, Some(21), Some(rid)) => {
+            *rid = 513;
+            Sid::new(5, &subs).unwrap_or(*user)
+        }
+        _ => *user,
+    }
+}
+
+/// Reads a DACL as the text of a descriptor, or the bytes of a descriptor or of the list alone in hexadecimal.
+fn read_default_dacl(text: &str, domain: Option<&Sid>) -> Result<Acl, CaseError> {
+    let wrong = |why: &dyn std::fmt::Display| CaseError::wrong("default_dacl", why);
+    let is_hex = text.starts_with(|c: char| c.is_ascii_digit());
+    let descriptor = if is_hex {
+        let bytes = read_hex("default_dacl", text)?;
+        if bytes.first() != Some(&1) {
+            return Acl::parse(&bytes).map_err(|error| wrong(&error));
+        }
+        Descriptor::parse(&bytes).map_err(|error| wrong(&error))?
+    } else {
+        vicar_nt::sddl::parse(text, domain).map_err(|error| wrong(&error))?
+    };
+    match descriptor.as_ref().dacl() {
+        Dacl::List(list) => Ok(list.to_acl()),
+        Dacl::Absent | Dacl::Null => Err(wrong(&"expected a list")),
     }
 }
 
