@@ -117,6 +117,8 @@ impl Parser<'_> {
     fn term(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SddlError> {
         let mut ahead = *cursor;
         let word = ahead.take_while(is_name_char);
+        // A name goes on after an escape, and is no keyword.
+        let word = if ahead.peek() == Some('%') { "" } else { word };
         if let Some(code) = existence(word) {
             *cursor = ahead;
             cursor.skip_white();

@@ -183,6 +183,8 @@ fn a_local_name_outside_ascii_survives_the_way_to_text_and_back() {
     let text = print(read.as_ref(), None).unwrap();
     assert_eq!(text, "D:(XA;;GA;;;WD;(%010cM == 1))");
     assert_eq!(parse(&text, None).unwrap(), read);
+    let read = parse("D:(XA;;GA;;;WD;(Member_of\u{6e8}))", None).unwrap();
+    assert_eq!(parse(&print(read.as_ref(), None).unwrap(), None).unwrap(), read);
     // What is printed as it is may not be escaped: the name would read back as a keyword.
     assert!(parse("D:(XA;;GA;;;WD;(%0045xists == 1))", None).is_err());
 }

@@ -13,17 +13,22 @@ use crate::command::check::{
 use crate::command::sddl::{answer_lines, to_hex};
 use crate::exit::Exit;
 
+/// What stands below the options in `--help`.
+const HELP: &str = "\
+A question of --jsonl is {id, parent_hex?, creator_hex?, token, is_container, mapping, flags, object_type?}.
+`parent` and `creator` may stand instead, as text, with `domain` for aliases such as DA. The answer is {id, hex}
+or {id, status}. The token is that of `vicar check`, with what else matters to a creator:
+  owner          who owns what it creates; the user, if it is not named
+  primary_group  the group of what it creates; if it is not named, the users of the user's domain (513), or
+                 the user if that is of no domain
+  default_dacl   the DACL of what nobody gives one, as text or in hexadecimal, null for none; if it is not
+                 named, D:(A;;GA;;;SY)(A;;GR;;;BA)
+  owner_groups   enabled groups that may be made owners";
+
 /// Arguments of `vicar assign`.
-///
-/// A question of `--jsonl` is `{id, parent_hex?, creator_hex?, token, is_container, mapping, flags, object_type?}`; `parent` and
-/// `creator` may stand instead as text, with `domain` for aliases such as DA. The answer is `{id, hex}` or `{id, status}`.
-/// The token is that of `vicar check`, with four fields that matter here. `owner` is who owns what the token's subject
-/// creates (default: the user), `primary_group` its group (default: the domain users of the user's domain, 513, if the user
-/// has a domain, else the user), `default_dacl` the DACL of what nobody gives one, as text or in hexadecimal, null for none
-/// (default: `D:(A;;GA;;;SY)(A;;GR;;;BA)`), and `owner_groups` are enabled groups that may be made owners.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("question").required(true).args(["user", "token", "jsonl"])))]
-#[command(verbatim_doc_comment)]
+#[command(after_help = HELP)]
 pub(crate) struct Args {
     /// Answer one JSON question a line from standard input instead.
     #[arg(long)]
