@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Deref;
 
 use crate::sid::{Sid, SidRef};
+use crate::sid_index::SidIndex;
 
 bitflags::bitflags! {
     /// What a token says about one of its groups.
@@ -73,41 +74,37 @@ impl Group {
 
 /// Groups in their given order, with an index for look-up.
 ///
-/// Copies share the entries. Look-up is a binary search; a SID that occurs twice is found twice.
+/// Copies share the entries and the index. A SID that occurs twice is found twice.
 #[derive(Clone, Debug)]
 pub struct GroupList {
     entries: Arc<[Group]>,
-    by_sid: Arc<[u32]>,
+    index: SidIndex,
 }
 
 impl GroupList {
     /// Makes a list and its index. Entries beyond `u32::MAX` cannot exist: they would not fit in memory.
     #[must_use]
     pub fn new(entries: Vec<Group>) -> Self {
-        let mut by_sid: Vec<u32> = (0u32..).zip(&entries).map(|(index, _)| index).collect();
-        by_sid.sort_by(|a, b| sid_at(&entries, *a).cmp(&sid_at(&entries, *b)));
-        Self { entries: entries.into(), by_sid: by_sid.into() }
+        let index = SidIndex::new(entries.iter().map(|group| &group.sid));
+        Self { entries: entries.into(), index }
     }
 
-    /// Returns the entries with this SID; usually none or one.
+    /// Finds the entries with this SID; usually none or one.
+    ///
+    /// # Cost
+    /// Does not grow with the list, unless SIDs were chosen to collide: then with the logarithm of their number.
+    #[inline]
     pub fn find<'a>(&'a self, sid: SidRef<'a>) -> impl Iterator<Item = &'a Group> {
-        let start = self.by_sid.partition_point(|index| sid_at(&self.entries, *index) < Some(sid.as_bytes()));
-        let tail = self.by_sid.get(start..).unwrap_or(&[]);
-        tail.iter().map_while(move |index| {
-            let group = self.entries.get(usize::try_from(*index).ok()?)?;
-            (group.sid == sid).then_some(group)
-        })
+        let entries: &'a [Group] = &self.entries;
+        let found = self.index.find(sid, |at| entries.get(at).map(|group| &group.sid));
+        found.filter_map(|at| entries.get(at))
     }
 
     /// Returns the bytes a copy of this list needs.
     #[must_use]
     pub fn size_of_copy(&self) -> usize {
-        size_of::<Group>().saturating_add(size_of::<u32>()).saturating_mul(self.entries.len())
+        size_of_val::<[Group]>(&self.entries).saturating_add(self.index.size_of_copy())
     }
-}
-
-fn sid_at(entries: &[Group], index: u32) -> Option<&[u8]> {
-    entries.get(usize::try_from(index).ok()?).map(|group| group.sid.as_bytes())
 }
 
 impl Deref for GroupList {

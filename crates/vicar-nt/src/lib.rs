@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod acl;
 pub mod assign;
+pub mod batch;
 pub mod check;
 pub mod claim;
 pub mod condition;
@@ -22,6 +23,7 @@ pub mod mask;
 pub mod privilege;
 pub mod sddl;
 pub mod sid;
+mod sid_index;
 pub mod status;
 pub mod token;
 pub mod utf16;

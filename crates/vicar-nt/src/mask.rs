@@ -237,8 +237,12 @@ impl GenericMapping {
     /// `RtlMapGenericMask`.
     #[must_use]
     #[doc(alias = "RtlMapGenericMask")]
+    #[inline]
     pub const fn map(&self, requested: RequestedMask) -> AccessMask {
         let mut out = AccessMask::truncate(requested.0);
+        if !requested.has_generic() {
+            return out;
+        }
         if requested.0 & RequestedMask::GENERIC_READ.0 != 0 {
             out = out.union(self.read);
         }

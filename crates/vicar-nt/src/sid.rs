@@ -118,12 +118,14 @@ impl Sid {
 
     /// Returns the encoded SID: 8 to 68 bytes.
     #[must_use]
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or(&self.bytes)
     }
 
     /// Borrows this SID as a view.
     #[must_use]
+    #[inline]
     pub fn as_ref(&self) -> SidRef<'_> {
         SidRef { bytes: self.as_bytes() }
     }
@@ -191,14 +193,33 @@ impl<'a> SidRef<'a> {
         self.bytes
     }
 
+    /// Makes a view of bytes that were validated before: a whole SID and nothing else.
+    #[inline]
+    pub(crate) const fn validated(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
     /// Copies the SID out.
     #[must_use]
+    #[inline]
     pub fn to_sid(self) -> Sid {
         let mut bytes = [0; Sid::MAX_LEN];
-        for (to, from) in bytes.iter_mut().zip(self.bytes) {
-            *to = *from;
+        if let Some(to) = bytes.get_mut(..self.bytes.len()) {
+            to.copy_from_slice(self.bytes);
         }
         Sid { len: u8::try_from(self.bytes.len()).unwrap_or(8), bytes }
+    }
+
+    /// The first eight bytes as a number: revision, count and authority.
+    #[inline]
+    pub(crate) fn head(self) -> u64 {
+        self.bytes.first_chunk().map_or(0, |head| u64::from_le_bytes(*head))
+    }
+
+    /// The last eight bytes as a number. With the relative identifier in them, they tell most SIDs apart.
+    #[inline]
+    pub(crate) fn tail(self) -> u64 {
+        self.bytes.last_chunk().map_or(0, |tail| u64::from_le_bytes(*tail))
     }
 
     /// Returns the 48-bit identifier authority.
@@ -223,9 +244,16 @@ impl<'a> SidRef<'a> {
     }
 }
 
+/// Most SIDs that differ do so in their length or in their last eight bytes.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.last_chunk::<8>() == b.last_chunk::<8>() && a == b
+}
+
 impl PartialEq for Sid {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
+        is_same(self.as_bytes(), other.as_bytes())
     }
 }
 impl Eq for Sid {}
@@ -245,19 +273,22 @@ impl Hash for Sid {
     }
 }
 impl PartialEq for SidRef<'_> {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
+        is_same(self.bytes, other.bytes)
     }
 }
 impl Eq for SidRef<'_> {}
 impl PartialEq<Sid> for SidRef<'_> {
+    #[inline]
     fn eq(&self, other: &Sid) -> bool {
-        self.bytes == other.as_bytes()
+        is_same(self.bytes, other.as_bytes())
     }
 }
 impl PartialEq<SidRef<'_>> for Sid {
+    #[inline]
     fn eq(&self, other: &SidRef<'_>) -> bool {
-        self.as_bytes() == other.bytes
+        is_same(self.as_bytes(), other.bytes)
     }
 }
 impl<'a> From<&'a Sid> for SidRef<'a> {

@@ -6,12 +6,14 @@
 
 mod ace;
 mod build;
+mod whole;
 
 use alloc::sync::Arc;
 use core::fmt;
 
 pub use ace::{Ace, AceFlags, AceKind, AceParts, Compound};
 pub use build::{AclBuilder, AclTooLong};
+pub(crate) use whole::{PlainParts, WholeAce, WholeAces};
 
 use crate::wire::{Malformed, ParseError, Reader};
 
@@ -69,8 +71,11 @@ impl<'a> AclRef<'a> {
         let mut at = HEADER_LEN;
         for _ in 0..count {
             let tail = bytes.get(at..).unwrap_or(&[]);
-            let (ace, _) = Ace::parse(tail).map_err(|error| error.inside(at))?;
-            at = at.saturating_add(ace.as_bytes().len());
+            let len = match whole::plain_len(tail) {
+                Some(len) => len,
+                None => Ace::parse(tail).map_err(|error| error.inside(at))?.0.as_bytes().len(),
+            };
+            at = at.saturating_add(len);
         }
         Ok((Self { bytes }, rest))
     }
@@ -100,6 +105,18 @@ impl<'a> AclRef<'a> {
     #[must_use]
     pub fn aces(self) -> Aces<'a> {
         Aces { rest: self.bytes.get(HEADER_LEN..).unwrap_or(&[]), left: self.count() }
+    }
+
+    /// Returns the entries in stored order, not taken apart.
+    #[inline]
+    pub(crate) fn whole_aces(self) -> WholeAces<'a> {
+        WholeAces { rest: self.bytes.get(HEADER_LEN..).unwrap_or(&[]), left: self.count() }
+    }
+
+    /// Returns the first effective entry of a type.
+    #[inline]
+    pub(crate) fn first_effective(self, kind: AceKind) -> Option<Ace<'a>> {
+        self.whole_aces().find(|ace| ace.kind() == kind && ace.is_effective()).and_then(WholeAce::read)
     }
 
     /// Copies the ACL out.

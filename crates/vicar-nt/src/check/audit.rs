@@ -7,6 +7,7 @@
 
 use crate::acl::{AceFlags, AceKind, AclRef};
 use crate::check::answer::{Denial, Grant, Pass};
+use crate::check::members::Members;
 use crate::check::request::{AccessMode, AccessRequest};
 use crate::check::walk::{Match, Walk};
 use crate::condition::{Effect, Facts, Truth, evaluate};
@@ -42,7 +43,7 @@ pub enum AuditedBy {
 pub fn audit(request: &AccessRequest<'_>, answer: &Result<Grant<'_>, Denial>, global: AclRef<'_>) -> Option<AuditedBy> {
     let descriptor = request.descriptor.filter(|_| request.mode == AccessMode::User)?;
     let token = request.subject.effective();
-    let walk = Walk { request, token, descriptor, asked: request.asked(), may_stop: false };
+    let walk = Walk { request, token, members: token, descriptor, asked: request.asked(), may_stop: false };
     let own = walk.audited_by(descriptor.sacl().entries(), answer).map(|index| AuditedBy::Object { index });
     own.or_else(|| walk.audited_by(global, answer).map(|index| AuditedBy::Global { index }))
 }
@@ -51,7 +52,7 @@ const fn is_audit(kind: AceKind) -> bool {
     matches!(kind, AceKind::Audit | AceKind::AuditObject | AceKind::AuditCallback | AceKind::AuditCallbackObject)
 }
 
-impl Walk<'_, '_> {
+impl<M: Members> Walk<'_, '_, M> {
     fn audited_by(&self, list: AclRef<'_>, answer: &Result<Grant<'_>, Denial>) -> Option<u16> {
         let wants_maximum = self.request.desired.wants_maximum();
         let mut entries = (0u16..).zip(list.aces()).filter(|(_, ace)| is_audit(ace.kind()) && ace.is_effective());

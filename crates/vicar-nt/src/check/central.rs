@@ -30,8 +30,7 @@ pub(super) fn rules<'a>(
     token: &'a TokenState,
     sacl: AclRef<'a>,
 ) -> impl Iterator<Item = Rule<'a>> + use<'a> {
-    let mut scopes = sacl.aces().filter(|ace| ace.kind() == AceKind::ScopedPolicy && ace.is_effective());
-    let id = scopes.next().and_then(|ace| ace.parts().map(|parts| parts.sid));
+    let id = sacl.first_effective(AceKind::ScopedPolicy).and_then(|ace| ace.parts().map(|parts| parts.sid));
     let known: Option<&CentralPolicy<'a>> = id.and_then(|id| request.policies.iter().find(|policy| policy.id == id));
     let is_unknown = id.is_some() && known.is_none();
     let recovery = (is_unknown && request.options.unknown_central_policy == UnknownCentralPolicy::Recovery)

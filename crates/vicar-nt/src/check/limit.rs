@@ -27,6 +27,11 @@ pub(super) fn limits<T: Trace>(
     trace: &mut T,
 ) -> Result<AccessMask, Refusal> {
     let token = request.subject.effective();
+    if !T::LISTENS && sacl.count() == 0 {
+        // Without any entry nothing but the default label can set a limit.
+        let integrity = integrity_limit(request, token, sacl, trace);
+        return if integrity.contains(asked) { Ok(integrity) } else { Err(Refusal::Integrity) };
+    }
     let trust = trust_limit(request, token, sacl, trace);
     if !trust.contains(asked) {
         return Err(Refusal::TrustLabel);
@@ -50,8 +55,7 @@ fn trust_limit<T: Trace>(
     sacl: AclRef<'_>,
     trace: &mut T,
 ) -> AccessMask {
-    let mut labels = sacl.aces().filter(|ace| ace.kind() == AceKind::TrustLabel && ace.is_effective());
-    let Some(label) = labels.next() else { return EVERYTHING };
+    let Some(label) = sacl.first_effective(AceKind::TrustLabel) else { return EVERYTHING };
     let Some(parts) = label.parts() else { return EVERYTHING };
     let subject = token.trust().unwrap_or(&well_known::TRUST_NONE);
     let dominates = trust_dominates(subject.as_ref(), parts.sid);
@@ -92,8 +96,9 @@ fn filter_limit<T: Trace>(
 ) -> AccessMask {
     let mut allowed = EVERYTHING;
     let filters =
-        (0u16..).zip(sacl.aces()).filter(|(_, ace)| ace.kind() == AceKind::AccessFilter && ace.is_effective());
+        (0u16..).zip(sacl.whole_aces()).filter(|(_, ace)| ace.kind() == AceKind::AccessFilter && ace.is_effective());
     for (index, filter) in filters {
+        let Some(filter) = filter.read() else { continue };
         let Some(parts) = filter.parts() else { continue };
         let truth = evaluate(parts.data, &Facts { token, resource: sacl, effect: Effect::Allow });
         if truth != Truth::True {
@@ -112,8 +117,7 @@ fn integrity_limit<T: Trace>(
     sacl: AclRef<'_>,
     trace: &mut T,
 ) -> AccessMask {
-    let mut labels = sacl.aces().filter(|ace| ace.kind() == AceKind::MandatoryLabel && ace.is_effective());
-    let label = labels.next();
+    let label = sacl.first_effective(AceKind::MandatoryLabel);
     let (object, policy) = match label.as_ref().and_then(|label| label.parts()) {
         Some(parts) => match IntegrityLevel::parse_sid(parts.sid) {
             Some(level) => (Some(level), parts.mask.0),

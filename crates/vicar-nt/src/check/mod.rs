@@ -14,6 +14,7 @@ mod answer;
 mod audit;
 mod central;
 mod limit;
+mod members;
 mod object_types;
 mod request;
 mod step;
@@ -24,6 +25,7 @@ use alloc::vec::Vec;
 
 pub use answer::{Denial, Grant, NodeAnswer, Pass, Refusal};
 pub use audit::{AuditedBy, audit};
+pub(crate) use members::Members;
 pub use request::{
     AccessMode, AccessRequest, Api, AppContainerIntegrity, CentralPolicy, CentralRule, CheckOptions, ObjectType,
     OwnerWhenWriteRestricted, Subject, TypedDenyWithoutList, UnknownAces, UnknownCentralPolicy,
@@ -36,7 +38,7 @@ use crate::privilege::{Privilege, PrivilegeMask};
 use crate::status::NtStatus;
 use crate::token::TokenState;
 use object_types::{Node, Tree};
-use step::Trace;
+pub(crate) use step::Trace;
 use walk::Walk;
 
 /// Decides whether a subject may have the requested rights on one object.
@@ -87,7 +89,7 @@ use walk::Walk;
 /// ```
 #[doc(alias = "SeAccessCheck")]
 pub fn decide<'d>(request: &AccessRequest<'d>) -> Result<Grant<'d>, Denial> {
-    evaluate(request, &mut ())
+    evaluate(request, request.subject.effective(), &mut ())
 }
 
 /// Answers and says why.
@@ -98,9 +100,19 @@ pub fn decide<'d>(request: &AccessRequest<'d>) -> Result<Grant<'d>, Denial> {
 /// # Cost
 /// That of [`decide`], and a growing list of steps.
 pub fn explain<'d>(request: &AccessRequest<'d>) -> (Result<Grant<'d>, Denial>, Vec<Step>) {
-    let mut steps = Vec::new();
-    let answer = evaluate(request, &mut steps);
+    let mut steps = Vec::with_capacity(expected_steps(request));
+    let answer = evaluate(request, request.subject.effective(), &mut steps);
     (answer, steps)
+}
+
+/// A step for each entry of the DACL, and about as many more as there are kinds of them.
+fn expected_steps(request: &AccessRequest<'_>) -> usize {
+    const BESIDE_ENTRIES: usize = 10;
+    let entries = match request.descriptor.map(|descriptor| descriptor.dacl()) {
+        Some(Dacl::List(list)) => usize::from(list.count()),
+        Some(Dacl::Absent | Dacl::Null) | None => 0,
+    };
+    entries.saturating_add(BESIDE_ENTRIES)
 }
 
 /// Decides for every node of an object type list on its own.
@@ -120,7 +132,7 @@ pub fn explain<'d>(request: &AccessRequest<'d>) -> (Result<Grant<'d>, Denial>, V
 pub fn decide_each(request: &AccessRequest<'_>) -> Result<Vec<NodeAnswer>, Denial> {
     let count = request.object_types.len().max(1);
     let whole = |status, granted| vec![NodeAnswer { status, granted }; count];
-    let opened = match open(request, &mut ()) {
+    let opened = match open(request, request.subject.effective(), &mut ()) {
         Ok(Opened::Granted(mask, _)) => return Ok(whole(NtStatus::SUCCESS, mask)),
         Ok(Opened::Walk(prepared)) => prepared,
         Err(denial) if denial.by.is_about_the_question() => return Err(denial),
@@ -172,8 +184,12 @@ impl Refusal {
     }
 }
 
-fn evaluate<'d, T: Trace>(request: &AccessRequest<'d>, trace: &mut T) -> Result<Grant<'d>, Denial> {
-    let answer = conclude(request, trace);
+pub(crate) fn evaluate<'d, M: Members, T: Trace>(
+    request: &AccessRequest<'d>,
+    members: M,
+    trace: &mut T,
+) -> Result<Grant<'d>, Denial> {
+    let answer = conclude(request, members, trace);
     trace.step(|| match &answer {
         Ok((granted, _)) => Step::End { granted: *granted, denial: None },
         Err(denial) => Step::End { granted: AccessMask::NONE, denial: Some(denial.clone()) },
@@ -181,8 +197,12 @@ fn evaluate<'d, T: Trace>(request: &AccessRequest<'d>, trace: &mut T) -> Result<
     answer.map(|(mask, privileges)| Grant { mask, privileges, of: request.descriptor })
 }
 
-fn conclude<T: Trace>(request: &AccessRequest<'_>, trace: &mut T) -> Result<(AccessMask, PrivilegeMask), Denial> {
-    let prepared = match open(request, trace)? {
+fn conclude<M: Members, T: Trace>(
+    request: &AccessRequest<'_>,
+    members: M,
+    trace: &mut T,
+) -> Result<(AccessMask, PrivilegeMask), Denial> {
+    let prepared = match open(request, members, trace)? {
         Opened::Granted(mask, privileges) => return Ok((mask, privileges)),
         Opened::Walk(prepared) => prepared,
     };
@@ -211,17 +231,17 @@ fn conclude<T: Trace>(request: &AccessRequest<'_>, trace: &mut T) -> Result<(Acc
 }
 
 /// A check whose first steps are done.
-enum Opened<'r, 'a> {
+enum Opened<'r, 'a, M> {
     /// There is nothing left to look at.
     Granted(AccessMask, PrivilegeMask),
     /// The DACL decides.
-    Walk(Prepared<'r, 'a>),
+    Walk(Prepared<'r, 'a, M>),
 }
 
 /// What the steps before the DACL found.
 #[derive(Clone, Copy)]
-struct Prepared<'r, 'a> {
-    walk: Walk<'r, 'a>,
+struct Prepared<'r, 'a, M> {
+    walk: Walk<'r, 'a, M>,
     /// What the system lets through.
     limit: AccessMask,
     /// What privileges gave.
@@ -231,7 +251,11 @@ struct Prepared<'r, 'a> {
 }
 
 /// Does everything up to the DACL.
-fn open<'r, 'a, T: Trace>(request: &'r AccessRequest<'a>, trace: &mut T) -> Result<Opened<'r, 'a>, Denial> {
+fn open<'r, 'a, M: Members, T: Trace>(
+    request: &'r AccessRequest<'a>,
+    members: M,
+    trace: &mut T,
+) -> Result<Opened<'r, 'a, M>, Denial> {
     let asked = request.asked();
     let denied = |by| Denial { missing: asked, by };
     trace.step(|| Step::Mode(request.mode));
@@ -255,7 +279,7 @@ fn open<'r, 'a, T: Trace>(request: &'r AccessRequest<'a>, trace: &mut T) -> Resu
     if by_privilege.contains(asked) && !wants_maximum && token.app_container().is_none() {
         return Ok(Opened::Granted(asked | previous, privileges));
     }
-    let walk = Walk { request, token, descriptor, asked, may_stop: !wants_maximum };
+    let walk = Walk { request, token, members, descriptor, asked, may_stop: !wants_maximum };
     Ok(Opened::Walk(Prepared { walk, limit, by_privilege, privileges }))
 }
 
@@ -323,7 +347,7 @@ fn privilege_rights<T: Trace>(
     Ok((rights, used))
 }
 
-impl Prepared<'_, '_> {
+impl<M: Members> Prepared<'_, '_, M> {
     /// Finds what each node is granted, over all DACLs that have a say.
     ///
     /// # Returns
@@ -340,6 +364,9 @@ impl Prepared<'_, '_> {
         masks.fill(self.limit);
         let sacl = self.walk.descriptor.sacl().entries();
         let mut last = self.narrow(self.walk.descriptor.dacl(), nodes, masks, trace)?;
+        if sacl.count() == 0 {
+            return Ok(last);
+        }
         for rule in central::rules(self.walk.request, self.walk.token, sacl) {
             let (index, applies) = (rule.index, rule.applies);
             if last.is_some() && self.walk.may_stop {

@@ -53,12 +53,23 @@ impl<'n, 't> Tree<'n, 't> {
         Self { types, nodes }
     }
 
+    #[inline]
     pub(super) fn root(&self) -> Node {
         self.nodes.first().copied().unwrap_or(Node::NEW)
     }
 
     pub(super) fn nodes(&self) -> &[Node] {
         self.nodes
+    }
+
+    /// Whether every right of `mask` is decided at the object, so that no entry about it changes anything any more. With
+    /// object types, nothing is ever taken for settled.
+    #[inline]
+    pub(super) fn is_settled(&self, mask: AccessMask, has_package: bool) -> bool {
+        let root = self.root();
+        self.types.is_empty()
+            && (root.granted | root.denied).contains(mask)
+            && (!has_package || root.package.contains(mask))
     }
 
     pub(super) fn has_types(&self) -> bool {
@@ -86,7 +97,13 @@ impl<'n, 't> Tree<'n, 't> {
     }
 
     /// Grants at a node and below it, and above it what all children have. Returns what is new at the node.
+    #[inline]
     pub(super) fn grant(&mut self, at: usize, mask: AccessMask) -> AccessMask {
+        if let (true, Some(node)) = (self.types.is_empty(), self.nodes.first_mut()) {
+            let moved = mask.without(node.denied | node.granted);
+            node.granted |= moved;
+            return moved;
+        }
         let range = self.subtree(at);
         let mut moved = AccessMask::NONE;
         for (index, node) in self.nodes.iter_mut().enumerate().skip(range.start).take(range.len()) {
@@ -101,7 +118,13 @@ impl<'n, 't> Tree<'n, 't> {
     }
 
     /// Grants to the package at a node and below it, and above it what all children have.
+    #[inline]
     pub(super) fn grant_package(&mut self, at: usize, mask: AccessMask) -> AccessMask {
+        if let (true, Some(node)) = (self.types.is_empty(), self.nodes.first_mut()) {
+            let moved = mask.without(node.package);
+            node.package |= moved;
+            return moved;
+        }
         let range = self.subtree(at);
         let mut moved = AccessMask::NONE;
         for (index, node) in self.nodes.iter_mut().enumerate().skip(range.start).take(range.len()) {
@@ -132,7 +155,13 @@ impl<'n, 't> Tree<'n, 't> {
 
     /// Denies at a node, below it, and on everything above it that does not have the right yet. Returns what is new at
     /// the node.
+    #[inline]
     pub(super) fn deny(&mut self, at: usize, mask: AccessMask) -> AccessMask {
+        if let (true, Some(node)) = (self.types.is_empty(), self.nodes.first_mut()) {
+            let moved = mask.without(node.granted | node.denied);
+            node.denied |= moved;
+            return moved;
+        }
         let range = self.subtree(at);
         let mut moved = AccessMask::NONE;
         for (index, node) in self.nodes.iter_mut().enumerate().skip(range.start).take(range.len()) {

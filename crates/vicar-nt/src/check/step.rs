@@ -178,16 +178,25 @@ pub enum Step {
 }
 
 /// Whoever listens to a check.
-pub(super) trait Trace {
+pub(crate) trait Trace {
+    /// Whether anybody does: what only matters to a listener need not be found out for nobody.
+    const LISTENS: bool;
+
     fn step(&mut self, step: impl FnOnce() -> Step);
 }
 
 /// Nobody listens, and no step is ever made.
 impl Trace for () {
+    const LISTENS: bool = false;
+
+    #[inline]
     fn step(&mut self, _: impl FnOnce() -> Step) {}
 }
 
 impl Trace for Vec<Step> {
+    const LISTENS: bool = true;
+
+    #[inline]
     fn step(&mut self, step: impl FnOnce() -> Step) {
         self.push(step());
     }

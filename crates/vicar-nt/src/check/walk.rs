@@ -3,23 +3,26 @@
 //! # Source
 //! MS-DTYP 2.5.3.2.
 
-use crate::acl::{Ace, AceKind, AceParts, AclRef};
+use crate::acl::{Ace, AceKind, AceParts, AclRef, PlainParts, WholeAce};
 use crate::check::answer::{Pass, Refusal};
+use crate::check::members::Members;
 use crate::check::object_types::Tree;
 use crate::check::request::{AccessRequest, OwnerWhenWriteRestricted, TypedDenyWithoutList, UnknownAces};
 use crate::check::step::{AceOutcome, Step, Trace};
 use crate::condition::{Effect, Facts, applies, evaluate};
 use crate::descriptor::{Dacl, DescriptorRef};
-use crate::mask::AccessMask;
+use crate::mask::{AccessMask, RequestedMask};
 use crate::sid::SidRef;
 use crate::token::TokenState;
 use crate::well_known;
 
 /// What every reading of a DACL in one check has in common.
 #[derive(Clone, Copy)]
-pub(super) struct Walk<'r, 'a> {
+pub(super) struct Walk<'r, 'a, M> {
     pub(super) request: &'r AccessRequest<'a>,
     pub(super) token: &'a TokenState,
+    /// Who answers which SIDs the token holds.
+    pub(super) members: M,
     pub(super) descriptor: DescriptorRef<'a>,
     /// What is asked for by name, whoever has to grant it.
     pub(super) asked: AccessMask,
@@ -77,20 +80,31 @@ pub(super) enum Match {
     Nobody,
 }
 
-impl<'r, 'a> Walk<'r, 'a> {
+fn names_owner_rights(ace: WholeAce<'_>) -> bool {
+    match (ace.kind(), ace.plain_parts()) {
+        (AceKind::Allow | AceKind::Deny, Some(parts)) => parts.sid == well_known::OWNER_RIGHTS,
+        _ => ace.read().is_some_and(|ace| ace.parts().is_some_and(|parts| parts.sid == well_known::OWNER_RIGHTS)),
+    }
+}
+
+impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
     /// Returns what the subject has by owning the object, given a DACL.
     pub(super) fn owner_rights<T: Trace>(&self, dacl: Dacl<'_>, trace: &mut T) -> AccessMask {
+        let implied = AccessMask::READ_CONTROL | AccessMask::WRITE_DAC;
+        if !T::LISTENS && self.may_stop && !self.asked.intersects(implied) {
+            return AccessMask::NONE;
+        }
         let is_owner = self.descriptor.owner().is_some_and(|owner| self.owns_as(owner));
         // Only an owner has anything to lose by such an entry.
         let has_owner_rights_ace = match dacl {
-            Dacl::List(list) if is_owner => list.aces().any(|ace| {
+            Dacl::List(list) if is_owner => list.whole_aces().any(|ace| {
                 let takes_part = !matches!(role(ace.kind()), Role::None | Role::Unknown) && ace.is_effective();
-                takes_part && ace.parts().is_some_and(|parts| parts.sid == well_known::OWNER_RIGHTS)
+                takes_part && names_owner_rights(ace)
             }),
             Dacl::List(_) | Dacl::Absent | Dacl::Null => false,
         };
         let moved = match is_owner && !has_owner_rights_ace {
-            true => AccessMask::READ_CONTROL | AccessMask::WRITE_DAC,
+            true => implied,
             false => AccessMask::NONE,
         };
         trace.step(|| Step::Owner { is_owner, has_owner_rights_ace, moved });
@@ -101,7 +115,7 @@ impl<'r, 'a> Walk<'r, 'a> {
         let is_exempt = self.token.is_write_restricted()
             && self.request.options.owner_when_write_restricted == OwnerWhenWriteRestricted::Implied;
         let restricted = self.token.is_restricted() && !is_exempt;
-        self.token.counts_for_allow(owner) && (!restricted || self.token.is_restricting(owner))
+        self.members.allows(owner) && (!restricted || self.members.restricts(owner))
     }
 
     /// Reads a DACL once and leaves in `tree` what each node was granted.
@@ -142,17 +156,33 @@ impl<'r, 'a> Walk<'r, 'a> {
         trace: &mut T,
     ) -> Result<(), Refusal> {
         if self.request.options.unknown_aces == UnknownAces::Refuse {
-            let is_unknown = |ace: &Ace<'_>| role(ace.kind()) == Role::Unknown && ace.is_effective();
-            if let Some((index, _)) = (0u16..).zip(list.aces()).find(|(_, ace)| is_unknown(ace)) {
+            let is_unknown = |ace: &WholeAce<'_>| role(ace.kind()) == Role::Unknown && ace.is_effective();
+            if let Some((index, _)) = (0u16..).zip(list.whole_aces()).find(|(_, ace)| is_unknown(ace)) {
                 return Err(Refusal::UnknownAce { index });
             }
         }
         let has_package = pass == Pass::Normal && self.token.app_container().is_some();
-        for (index, ace) in (0u16..).zip(list.aces()) {
-            let mask = self.mask_of(&ace);
-            let outcome = self.apply(&ace, mask, pass, tree);
-            let sid = ace.parts().map(|parts| parts.sid);
-            trace.step(|| Step::Ace { pass, index, kind: ace.kind(), sid: sid.map(SidRef::to_sid), mask, outcome });
+        // Which rights can still matter: what was not asked for is not answered.
+        let concerned = if self.may_stop { self.asked } else { !AccessMask::NONE };
+        for (index, ace) in (0u16..).zip(list.whole_aces()) {
+            let kind = ace.kind();
+            let (mask, sid, outcome) = match (kind, ace.plain_parts()) {
+                (AceKind::Allow | AceKind::Deny, Some(PlainParts { mask, sid })) => {
+                    let mask = self.map(mask);
+                    if !T::LISTENS && (!ace.is_effective() || tree.is_settled(mask & concerned, has_package)) {
+                        continue;
+                    }
+                    let effect = if kind == AceKind::Allow { Effect::Allow } else { Effect::Deny };
+                    (mask, Some(sid), self.apply_plain(ace, effect, mask, sid, pass, tree))
+                }
+                _ => {
+                    let Some(ace) = ace.read() else { continue };
+                    let parts = ace.parts();
+                    let mask = parts.map_or(AccessMask::NONE, |parts| self.map(parts.mask));
+                    (mask, parts.map(|parts| parts.sid), self.apply(&ace, mask, pass, tree))
+                }
+            };
+            trace.step(|| Step::Ace { pass, index, kind, sid: sid.map(SidRef::to_sid), mask, outcome });
             if !self.may_stop {
                 continue;
             }
@@ -168,9 +198,37 @@ impl<'r, 'a> Walk<'r, 'a> {
     }
 
     /// The rights of an entry, mapped. Only a privilege grants ACCESS_SYSTEM_SECURITY, and MAXIMUM_ALLOWED is no right.
-    fn mask_of(&self, ace: &Ace<'_>) -> AccessMask {
-        let never = AccessMask::ACCESS_SYSTEM_SECURITY | AccessMask::MAXIMUM_ALLOWED;
-        ace.parts().map_or(AccessMask::NONE, |parts| self.request.mapping.map(parts.mask).without(never))
+    #[inline]
+    fn map(&self, mask: RequestedMask) -> AccessMask {
+        const NEVER: AccessMask = AccessMask::ACCESS_SYSTEM_SECURITY.union(AccessMask::MAXIMUM_ALLOWED);
+        self.request.mapping.map(mask).without(NEVER)
+    }
+
+    /// What [`apply`](Self::apply) does, for an entry that is about the object itself and has no condition.
+    #[inline]
+    fn apply_plain(
+        &self,
+        ace: WholeAce<'_>,
+        effect: Effect,
+        mask: AccessMask,
+        sid: SidRef<'_>,
+        pass: Pass,
+        tree: &mut Tree<'_, '_>,
+    ) -> AceOutcome {
+        if !ace.is_effective() {
+            return AceOutcome::InheritOnly;
+        }
+        Self::move_rights(effect, self.match_sid(sid, effect, pass), 0, mask, tree)
+    }
+
+    #[inline]
+    fn move_rights(effect: Effect, matched: Match, at: usize, mask: AccessMask, tree: &mut Tree<'_, '_>) -> AceOutcome {
+        match (effect, matched) {
+            (Effect::Allow, Match::Subject) => AceOutcome::Granted { moved: tree.grant(at, mask) },
+            (Effect::Allow, Match::Package) => AceOutcome::GrantedToPackage { moved: tree.grant_package(at, mask) },
+            (Effect::Deny, Match::Subject) => AceOutcome::Denied { denied: tree.deny(at, mask) },
+            (Effect::Deny, Match::Package) | (_, Match::Nobody) => AceOutcome::NoMatch,
+        }
     }
 
     fn apply(&self, ace: &Ace<'_>, mask: AccessMask, pass: Pass, tree: &mut Tree<'_, '_>) -> AceOutcome {
@@ -198,12 +256,7 @@ impl<'r, 'a> Walk<'r, 'a> {
                 return AceOutcome::Condition(truth);
             }
         }
-        match (effect, matched) {
-            (Effect::Allow, Match::Subject) => AceOutcome::Granted { moved: tree.grant(at, mask) },
-            (Effect::Allow, Match::Package) => AceOutcome::GrantedToPackage { moved: tree.grant_package(at, mask) },
-            (Effect::Deny, Match::Subject) => AceOutcome::Denied { denied: tree.deny(at, mask) },
-            (Effect::Deny, Match::Package) | (_, Match::Nobody) => AceOutcome::NoMatch,
-        }
+        Self::move_rights(effect, matched, at, mask, tree)
     }
 
     /// Which node an entry is about; `None` when it is about a type nobody asked about.
@@ -218,16 +271,21 @@ impl<'r, 'a> Walk<'r, 'a> {
         }
     }
 
+    #[inline]
     pub(super) fn match_sid(&self, sid: SidRef<'_>, effect: Effect, pass: Pass) -> Match {
         let Some(sid) = self.substitute(sid) else { return Match::Nobody };
         let is_subject = match (pass, effect) {
-            (Pass::Restricted, _) => self.token.is_restricting(sid),
-            (Pass::Normal, Effect::Allow) => self.token.counts_for_allow(sid),
-            (Pass::Normal, Effect::Deny) => self.token.counts_for_deny(sid),
+            (Pass::Restricted, _) => self.members.restricts(sid),
+            (Pass::Normal, Effect::Allow) => self.members.allows(sid),
+            (Pass::Normal, Effect::Deny) => self.members.denies(sid),
         };
         if is_subject {
             Match::Subject
-        } else if pass == Pass::Normal && effect == Effect::Allow && self.is_package(sid) {
+        } else if pass == Pass::Normal
+            && effect == Effect::Allow
+            && self.token.app_container().is_some()
+            && self.members.is_package(sid)
+        {
             Match::Package
         } else {
             Match::Nobody
@@ -235,25 +293,17 @@ impl<'r, 'a> Walk<'r, 'a> {
     }
 
     /// Puts the owner in the place of OWNER RIGHTS and the object in the place of PRINCIPAL SELF.
+    #[inline]
     fn substitute<'s>(&self, sid: SidRef<'s>) -> Option<SidRef<'s>>
     where
         'a: 's,
     {
-        if sid == well_known::OWNER_RIGHTS {
-            self.descriptor.owner()
-        } else if sid == well_known::PRINCIPAL_SELF {
-            Some(self.request.self_sid.unwrap_or(sid))
-        } else {
-            Some(sid)
+        match sid.as_bytes() {
+            // Both have one sub-authority, which most SIDs in lists have not.
+            [_, 1, ..] if sid == well_known::OWNER_RIGHTS => self.descriptor.owner(),
+            [_, 1, ..] if sid == well_known::PRINCIPAL_SELF => Some(self.request.self_sid.unwrap_or(sid)),
+            _ => Some(sid),
         }
-    }
-
-    fn is_package(&self, sid: SidRef<'_>) -> bool {
-        let Some(package) = self.token.app_container() else { return false };
-        sid == *package.package()
-            || sid == well_known::ALL_RESTRICTED_APPLICATION_PACKAGES
-            || (sid == well_known::ALL_APPLICATION_PACKAGES && !package.is_lpac())
-            || package.capabilities().find(sid).any(|capability| capability.attributes.counts_for_allow())
     }
 
     /// A compound entry is about a client and the server that acts for it, together.

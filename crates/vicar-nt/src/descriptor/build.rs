@@ -98,7 +98,7 @@ impl Builder {
             }
             Part::List(acl) => {
                 control |= Control::SACL_PRESENT;
-                Some(append(&mut tail, acl.as_ref().as_bytes()))
+                Some(append(&mut tail, acl.as_ref().as_bytes())?)
             }
         };
         let dacl = match &self.dacl {
@@ -109,25 +109,25 @@ impl Builder {
             }
             Part::List(acl) => {
                 control |= Control::DACL_PRESENT;
-                Some(append(&mut tail, acl.as_ref().as_bytes()))
+                Some(append(&mut tail, acl.as_ref().as_bytes())?)
             }
         };
-        let owner = self.owner.map(|sid| append(&mut tail, sid.as_bytes()));
-        let group = self.group.map(|sid| append(&mut tail, sid.as_bytes()));
+        let owner = self.owner.map(|sid| append(&mut tail, sid.as_bytes())).transpose()?;
+        let group = self.group.map(|sid| append(&mut tail, sid.as_bytes())).transpose()?;
         let [low, high] = control.bits().to_le_bytes();
         let mut bytes: Vec<u8> = Vec::with_capacity(HEADER_LEN.saturating_add(tail.len()));
         bytes.extend_from_slice(&[1, 0, low, high]);
         for span in [owner, group, sacl, dacl] {
-            let offset = span.map_or(0, |span| span.start);
-            bytes.extend_from_slice(&u32::try_from(offset).map_err(|_| DescriptorTooLong)?.to_le_bytes());
+            let offset = span.map_or(0, |span| span.start.get());
+            bytes.extend_from_slice(&offset.to_le_bytes());
         }
         bytes.extend_from_slice(&tail);
         Ok(Descriptor { bytes: bytes.into(), layout: Layout { control, owner, group, sacl, dacl } })
     }
 }
 
-fn append(tail: &mut Vec<u8>, bytes: &[u8]) -> Span {
+fn append(tail: &mut Vec<u8>, bytes: &[u8]) -> Result<Span, DescriptorTooLong> {
     let start = HEADER_LEN.saturating_add(tail.len());
     tail.extend_from_slice(bytes);
-    Span { start, end: HEADER_LEN.saturating_add(tail.len()) }
+    Span::new(start, bytes.len()).ok_or(DescriptorTooLong)
 }

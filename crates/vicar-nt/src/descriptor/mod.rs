@@ -8,6 +8,7 @@ mod build;
 
 use alloc::boxed::Box;
 use core::fmt;
+use core::num::NonZeroU32;
 
 pub use build::{Builder, DescriptorTooLong};
 
@@ -93,13 +94,20 @@ impl<'a> Sacl<'a> {
 /// Where one part of a validated descriptor stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
-    start: usize,
-    end: usize,
+    /// Behind the header, so never 0.
+    start: NonZeroU32,
+    len: u16,
 }
 
 impl Span {
+    fn new(start: usize, len: usize) -> Option<Self> {
+        let start = NonZeroU32::new(u32::try_from(start).ok()?)?;
+        Some(Self { start, len: u16::try_from(len).ok()? })
+    }
+
+    #[inline]
     fn of(self, bytes: &[u8]) -> Option<&[u8]> {
-        bytes.get(self.start..self.end)
+        bytes.get(usize::try_from(self.start.get()).ok()?..)?.get(..usize::from(self.len))
     }
 }
 
@@ -171,7 +179,7 @@ fn part(
     reader: &mut Reader<'_>,
     bytes: &[u8],
     item: &'static str,
-    measure: &dyn Fn(usize) -> Result<usize, ParseError>,
+    measure: &impl Fn(usize) -> Result<usize, ParseError>,
 ) -> Result<Option<Span>, ParseError> {
     let at = reader.at();
     let wrong = ParseError::at(Malformed::Descriptor, at, item);
@@ -183,7 +191,7 @@ fn part(
         return Err(wrong);
     }
     let len = measure(offset).map_err(|error| error.inside(offset))?;
-    Ok(Some(Span { start: offset, end: offset.checked_add(len).ok_or(wrong)? }))
+    Span::new(offset, len).map(Some).ok_or(wrong)
 }
 
 impl<'a> DescriptorRef<'a> {
@@ -257,7 +265,7 @@ impl<'a> DescriptorRef<'a> {
     }
 
     fn sid(&self, span: Option<Span>) -> Option<SidRef<'a>> {
-        SidRef::parse(span?.of(self.bytes)?).ok().map(|(sid, _)| sid)
+        span?.of(self.bytes).map(SidRef::validated)
     }
 
     /// Should a validated span not fit after all, the list is empty: less is granted, never more.
