@@ -14,6 +14,7 @@ use crate::enter::{AsClient, EnterError};
 use crate::server::Server;
 use core::fmt;
 use schedule::{Limits, Placed, Schedule};
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -296,8 +297,9 @@ fn client_thread(server: &Server, shared: &Shared, seat: usize, umask: u32, read
                 work(Err(RunError::Enter(error)));
             }
         }));
-        if ran.is_err() {
+        if let Err(panic) = ran {
             thread.release();
+            discard(panic);
         }
         drop(job.client);
         let mut state = shared.lock();
@@ -306,6 +308,14 @@ fn client_thread(server: &Server, shared: &Shared, seat: usize, umask: u32, read
             return;
         }
         next = state.schedule.next(seat, thread.holds());
+    }
+}
+
+/// Drops what a job panicked with. A value that panics in turn must not end the thread, whose seat would then be taken
+/// for one that works: it is left where it is.
+fn discard(panic: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        Box::leak(again);
     }
 }
 
