@@ -1,0 +1,45 @@
+//! A server that is attacked by its own client while it acts for it.
+
+use crate::hostile::attack;
+use crate::road::ROADS;
+use crate::scratch::{client, server};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What the kernel lets a user do to a thread whose *effective* user it is: slow it down. It cannot be refused by ids,
+/// since the effective user must be the client for files to be the client's.
+const KNOWN: [&str; 3] = ["sched_setaffinity", "sched_setscheduler", "setpriority"];
+
+/// Samba's way, found by experiment: with the client as the real user the client could signal, and so kill, the server.
+pub(crate) fn v37_the_client_cannot_touch_the_server() {
+    let Some(attacker) = attack(61_001, "all") else { return };
+    let server = server();
+    let alice = client(&server, 61_001, &[61_300]);
+    let bob = client(&server, 61_002, &[]);
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // The scoped road in a thread of its own, the others from here: all of them act as alice nearly all the time.
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                server.run_as(&alice, |_| std::thread::sleep(Duration::from_millis(5))).unwrap();
+            }
+        });
+        let acts: Vec<_> = ROADS.iter().map(|road| (road.start)(&server)).collect();
+        let end = Instant::now() + Duration::from_secs(4);
+        while Instant::now() < end {
+            for act in &acts {
+                let nap = || {
+                    std::thread::sleep(Duration::from_millis(3));
+                    String::new()
+                };
+                act(&alice, Box::new(nap)).unwrap();
+                act(&bob, Box::new(String::new)).unwrap();
+                act(&alice, Box::new(nap)).unwrap();
+            }
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+    let report = attacker.end();
+    println!("{} attempts in {} rounds", report.tries, report.rounds);
+    report.nothing_but(&KNOWN);
+}

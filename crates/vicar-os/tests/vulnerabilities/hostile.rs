@@ -1,0 +1,141 @@
+//! Hostile processes of a client's own user, which is all that user is on this machine: fully dropped.
+
+use crate::scratch::identity;
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use vicar_os::switch::irrevocable;
+
+/// Names what this program is to be when it is started again: a hostile process.
+pub(crate) const PLAN: &str = "VICAR_TEST_HOSTILE";
+
+const SCRIPT: &str = include_str!("hostile.pl");
+
+/// The part of [`crate`]'s `main` that becomes a hostile process.
+pub(crate) fn be_hostile(plan: &str) {
+    let mut words = plan.split('\t');
+    let mut next = || words.next().unwrap().to_owned();
+    let (uid, what) = (next().parse().unwrap(), next());
+    // A process of root's has made this one; from here on it is the client and nothing else, for good.
+    irrevocable::drop_to(&identity(uid, &[])).unwrap();
+    if what == "exchange" {
+        return exchange(&next(), &next());
+    }
+    let numbers = [
+        ("tgkill", libc::SYS_tgkill),
+        ("tkill", libc::SYS_tkill),
+        ("rt_tgsigqueueinfo", libc::SYS_rt_tgsigqueueinfo),
+        ("ptrace", libc::SYS_ptrace),
+        ("prlimit64", libc::SYS_prlimit64),
+        ("process_vm_readv", libc::SYS_process_vm_readv),
+        ("process_vm_writev", libc::SYS_process_vm_writev),
+        ("kcmp", libc::SYS_kcmp),
+        ("move_pages", libc::SYS_move_pages),
+        ("get_robust_list", libc::SYS_get_robust_list),
+        ("setpgid", libc::SYS_setpgid),
+        ("ioprio_set", libc::SYS_ioprio_set),
+        ("setpriority", libc::SYS_setpriority),
+        ("sched_setaffinity", libc::SYS_sched_setaffinity),
+        ("sched_setscheduler", libc::SYS_sched_setscheduler),
+        ("pidfd_open", libc::SYS_pidfd_open),
+        ("pidfd_send_signal", libc::SYS_pidfd_send_signal),
+        ("pidfd_getfd", libc::SYS_pidfd_getfd),
+    ];
+    let numbers = numbers.map(|(name, number)| format!("{name}={number}"));
+    panic!("{}", Command::new("perl").args(["-e", SCRIPT, &next(), &what]).args(numbers).exec());
+}
+
+fn start(plan: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .env(PLAN, plan)
+        .env_remove("VICAR_TEST_ALONE")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Attacks this process until [`Attack::end`].
+pub(crate) struct Attack(Child);
+
+/// Starts an attacker, which must happen while this process is still root. `None`, said aloud, without perl.
+pub(crate) fn attack(uid: u32, what: &str) -> Option<Attack> {
+    if Command::new("perl").args(["-MTime::HiRes", "-e", "1"]).status().is_ok_and(|status| status.success()) {
+        return Some(Attack(start(&format!("{uid}\t{what}\t{}", std::process::id()))));
+    }
+    eprintln!("skipped: perl is not installed");
+    None
+}
+
+/// What an attacker had to say.
+pub(crate) struct Report {
+    pub(crate) won: Vec<String>,
+    /// Name of the attempt and error number.
+    pub(crate) failed: Vec<(String, i32)>,
+    pub(crate) tries: u64,
+    pub(crate) rounds: u64,
+}
+
+impl Attack {
+    pub(crate) fn end(mut self) -> Report {
+        let mut stdin = self.0.stdin.take().unwrap();
+        let _ = stdin.write_all(b"end\n");
+        drop(stdin);
+        let mut text = String::new();
+        self.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        assert!(self.0.wait().unwrap().success(), "{text}");
+        let mut report = Report { won: Vec::new(), failed: Vec::new(), tries: 0, rounds: 0 };
+        for line in text.lines() {
+            if let Some(what) = line.strip_prefix("won ") {
+                report.won.push(what.to_owned());
+            } else if let Some((what, errno)) = line.strip_prefix("failed ").and_then(|rest| rest.split_once(": ")) {
+                report.failed.push((what.to_owned(), errno.parse().unwrap()));
+            } else if let Some(rest) = line.strip_prefix("tries ") {
+                let (tries, rounds) = rest.split_once(" rounds ").unwrap();
+                (report.tries, report.rounds) = (tries.parse().unwrap(), rounds.parse().unwrap());
+            }
+        }
+        report
+    }
+}
+
+impl Report {
+    /// Every attempt failed for want of rights. A thread may have ended meanwhile (`ESRCH`, `ENOENT`).
+    pub(crate) fn nothing_but(&self, permitted: &[&str]) {
+        assert!(self.rounds > 0 && self.tries > 100, "{} attempts", self.tries);
+        assert_eq!(self.won, permitted, "what the client could do");
+        for (what, errno) in &self.failed {
+            let refused = [libc::EPERM, libc::EACCES, libc::ESRCH, libc::ENOENT].contains(errno);
+            assert!(refused, "{what} failed with {errno}, not for want of rights");
+        }
+    }
+}
+
+/// Exchanges two names as the client, as fast as it can, while this process lives.
+pub(crate) fn exchange_for_ever(uid: u32, one: &Path, other: &Path) {
+    let racer = start(&format!("{uid}\texchange\t{}\t{}", one.display(), other.display()));
+    // Nobody waits for it: it ends when its input does, with this process.
+    KEPT.with_borrow_mut(|kept| kept.push(racer));
+}
+
+thread_local! {
+    /// The racers' input stays open as long as this thread lives.
+    static KEPT: std::cell::RefCell<Vec<Child>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+fn exchange(one: &str, other: &str) {
+    use rustix::event::{PollFd, PollFlags, Timespec};
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let stdin = std::io::stdin();
+    loop {
+        for _ in 0..200 {
+            let _ = renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE);
+        }
+        let mut watched = [PollFd::new(&stdin, PollFlags::IN)];
+        if rustix::event::poll(&mut watched, Some(&NOW)) != Ok(0) {
+            return;
+        }
+    }
+}
