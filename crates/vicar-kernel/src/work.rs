@@ -125,8 +125,32 @@ type Routine = Box<dyn Fn(&Worker<'_>) + Send + Sync>;
 
 struct Item {
     number: u64,
+    routine_number: u64,
+    parameter: u64,
     is_queued: AtomicBool,
+    running: AtomicUsize,
     routine: Routine,
+}
+
+/// Where an item is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ItemState {
+    /// Nowhere: it may be queued.
+    Idle,
+    /// In a line.
+    Queued,
+    /// Off the queue, with a worker: it may be queued again.
+    Running,
+    /// With a worker, and in a line again.
+    RunningAndQueued,
+}
+
+/// What a bug check names an item by, copied before the item runs because it may be gone afterwards.
+#[derive(Clone, Copy, Debug)]
+struct Names {
+    routine: u64,
+    parameter: u64,
+    item: u64,
 }
 
 /// Something to be done by a system worker. Cloning gives another handle to the same item.
@@ -146,8 +170,43 @@ impl WorkItem {
     #[doc(alias = "ExInitializeWorkItem")]
     #[doc(alias = "IoAllocateWorkItem")]
     pub fn new(queue: &WorkQueue, routine: impl Fn(&Worker<'_>) + Send + Sync + 'static) -> Self {
-        let number = queue.shared.process.system().next_number();
-        Self(Arc::new(Item { number, is_queued: AtomicBool::new(false), routine: Box::new(routine) }))
+        Self::with_parameter(queue, 0, routine)
+    }
+
+    /// Makes an item whose bug check also tells `parameter`, the number its caller knows the work by.
+    pub fn with_parameter(
+        queue: &WorkQueue,
+        parameter: u64,
+        routine: impl Fn(&Worker<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        let system = queue.shared.process.system();
+        Self(Arc::new(Item {
+            number: system.next_number(),
+            routine_number: system.next_number(),
+            parameter,
+            is_queued: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
+            routine: Box::new(routine),
+        }))
+    }
+
+    /// Returns the number that a bug check names the routine by.
+    pub fn routine_number(&self) -> u64 {
+        self.0.routine_number
+    }
+
+    /// Returns where the item is at the moment.
+    pub fn state(&self) -> ItemState {
+        match (self.is_queued(), self.0.running.load(Ordering::Acquire) > 0) {
+            (false, false) => ItemState::Idle,
+            (true, false) => ItemState::Queued,
+            (false, true) => ItemState::Running,
+            (true, true) => ItemState::RunningAndQueued,
+        }
+    }
+
+    fn names(&self) -> Names {
+        Names { routine: self.0.routine_number, parameter: self.0.parameter, item: self.0.number }
     }
 
     /// Returns the number that a bug check names the item by.
@@ -344,18 +403,19 @@ impl Drop for WorkQueue {
 fn serve(shared: &Shared) {
     let thread = Thread::new(&shared.process);
     while let Some(item) = next(shared) {
-        let number = item.0.number;
+        let names = item.names();
         // Somebody may have put a token on this thread from outside; the item must not run under it.
         if thread.is_impersonating() {
-            return retire(shared, &thread, number);
+            return retire(shared, &thread, names);
         }
         // A panic is the item's own business: this thread holds no borrowed identity that would have to be restored.
         drop(catch_unwind(AssertUnwindSafe(|| {
             (item.0.routine)(&Worker { thread: &thread, _of_one_thread: PhantomData })
         })));
+        item.0.running.fetch_sub(1, Ordering::AcqRel);
         drop(item);
         if thread.is_impersonating() {
-            return retire(shared, &thread, number);
+            return retire(shared, &thread, names);
         }
     }
     shared.live.fetch_sub(1, Ordering::AcqRel);
@@ -368,6 +428,7 @@ fn next(shared: &Shared) -> Option<WorkItem> {
     loop {
         let first = lines.critical.pop_front();
         if let Some(item) = first.or_else(|| lines.delayed.pop_front()) {
+            item.0.running.fetch_add(1, Ordering::AcqRel);
             item.0.is_queued.store(false, Ordering::Release);
             return Some(item);
         }
@@ -379,11 +440,12 @@ fn next(shared: &Shared) -> Option<WorkItem> {
 }
 
 /// Stops a worker that wears somebody.
-fn retire(shared: &Shared, thread: &ThreadRef, item: u64) {
+fn retire(shared: &Shared, thread: &ThreadRef, names: Names) {
+    let Names { routine, parameter, item } = names;
     if let Some(verifier) = thread.system().verifier() {
         verifier.worker_wears(thread.id(), item);
     }
-    let stop = BugCheck { code: BugCheck::IMPERSONATING_WORKER_THREAD, parameters: [item, 0, item, 0] };
+    let stop = BugCheck { code: BugCheck::IMPERSONATING_WORKER_THREAD, parameters: [routine, parameter, item, 0] };
     match &shared.on_bug_check {
         OnBugCheck::Abort => std::process::abort(),
         OnBugCheck::Retire(tell) => {

@@ -12,7 +12,7 @@ fn start(world: &World) -> AnonymousLogon {
 }
 
 #[test]
-fn t169_t177_an_ordinary_caller_acts_as_the_anonymous_user_without_everyone() {
+fn t169_an_ordinary_caller_acts_as_the_anonymous_user_without_everyone() {
     let world = World::new();
     let anonymous = start(&world);
     let thread = world.thread(Who::A);

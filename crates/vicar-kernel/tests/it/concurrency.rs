@@ -11,7 +11,7 @@ use crate::fixture::{Identification, Imp, Local, STATIC, Who, World, disabled, e
 const ROUNDS: usize = 2_000;
 
 #[test]
-fn t226_t227_snapshots_are_never_mixed_and_nothing_leaks() {
+fn t226_snapshots_are_never_mixed_and_nothing_leaks() {
     let world = World::new();
     let target = world.thread(Who::Sys);
     let balance = world.system.balance();

@@ -198,7 +198,7 @@ fn t072_a_privileged_service_thread_that_wears_a_user_may_still_wear_another() {
 }
 
 #[test]
-fn t073_t074_the_gate_uses_the_process_of_the_target_thread() {
+fn t073_the_gate_uses_the_process_of_the_target_thread() {
     let world = World::new();
     let client = ClientContext::capture(&world.thread(Who::B), STATIC, Local).unwrap();
     let (weak, strong) = (world.thread(Who::A), world.thread(Who::Ns));
@@ -394,7 +394,7 @@ fn explaining_gives_the_same_verdict_and_ends_with_the_step_that_decided() {
 }
 
 #[test]
-fn t163_t164_a_child_process_gets_the_primary_token_whatever_its_maker_wears() {
+fn t163_a_child_process_gets_the_primary_token_whatever_its_maker_wears() {
     let world = World::new();
     let server = world.thread(Who::Ns);
     let _ = server.impersonate(&context(&world, Who::B, Imp)).unwrap();

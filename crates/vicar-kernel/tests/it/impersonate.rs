@@ -68,7 +68,7 @@ fn t024_the_second_client_replaces_the_first_and_one_revert_ends_all() {
 }
 
 #[test]
-fn t025_t026_reverting_twice_or_without_a_client_is_harmless() {
+fn t025_reverting_twice_or_without_a_client_is_harmless() {
     let world = World::new();
     let server = world.thread(Who::Sys);
     let balance = world.system.balance();
@@ -168,7 +168,7 @@ fn t032_a_downgrade_that_cannot_be_copied_leaves_the_previous_client_on() {
 }
 
 #[test]
-fn t033_t034_there_is_nothing_to_reference_and_nothing_to_release_without_a_client() {
+fn t033_there_is_nothing_to_reference_and_nothing_to_release_without_a_client() {
     let world = World::new();
     let balance = world.system.balance();
     let thread = world.thread(Who::A);

@@ -41,7 +41,7 @@ fn t096_a_deny_only_administrator_is_none() {
 }
 
 #[test]
-fn t097_t098_a_restricted_token_job_takes_restricted_tokens_only() {
+fn t097_a_restricted_token_job_takes_restricted_tokens_only() {
     let world = v1();
     let thread = inside(&world, Who::Sys, JobLimit::RestrictedToken);
     assert_eq!(thread.impersonate_token(&world.imp(Who::A, Imp), terms(Imp)), Err(NtStatus::ACCESS_DENIED));

@@ -4,18 +4,23 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
 
 mod anonymous;
+mod apart;
 mod capture;
 mod concurrency;
+mod elevate;
 mod fixture;
 mod gate;
 mod impersonate;
+mod information;
 mod job;
 mod logon;
 mod matrix;
+mod nt;
 mod open;
 mod pipe;
 mod pool;
 mod property;
 mod subject;
 mod token;
+mod watch;
 mod work;

@@ -64,7 +64,7 @@ fn t104_an_anonymous_thread_token_cannot_be_opened_by_anybody() {
 }
 
 #[test]
-fn t105_t106_an_identified_thread_token_is_opened_as_the_process_only() {
+fn t105_an_identified_thread_token_is_opened_as_the_process_only() {
     let world = World::new();
     let thread = world.thread(Who::A);
     let _ = thread.impersonate_self(Identification).unwrap();
@@ -85,7 +85,7 @@ fn t089_a_downgraded_thread_shows_its_level_to_its_process() {
 }
 
 #[test]
-fn t110_t111_the_first_open_makes_a_copy_and_the_second_gives_it_again() {
+fn t110_the_first_open_makes_a_copy_and_the_second_gives_it_again() {
     let world = World::new();
     let (server, client) = service_wearing_a(&world, Reach::AllHeld);
     let first = server.open_token(&server, QUERY, OpenAs::Process).unwrap();
@@ -110,7 +110,7 @@ fn t112_what_is_enabled_through_the_handle_counts_for_the_thread_and_not_for_the
 }
 
 #[test]
-fn t113_t047_an_effective_only_client_gives_only_what_it_had_enabled() {
+fn t113_an_effective_only_client_gives_only_what_it_had_enabled() {
     let world = World::new();
     let (server, _client) = service_wearing_a(&world, Reach::EffectiveOnly);
     let handle = server.open_token(&server, ask(&[right::ADJUST_PRIVILEGES, right::QUERY]), OpenAs::Process).unwrap();
@@ -251,7 +251,7 @@ fn t127_without_a_desired_access_the_copy_has_the_rights_of_the_handle() {
 }
 
 #[test]
-fn t128_t220_each_operation_asks_for_its_right() {
+fn t128_each_operation_asks_for_its_right() {
     let world = World::new();
     let (weak, caller) = handle(&world, Who::A, &[right::QUERY]);
     let denied = NtStatus::ACCESS_DENIED;

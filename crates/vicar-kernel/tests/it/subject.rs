@@ -224,7 +224,7 @@ fn t157_a_token_handed_over_is_asked_from_identification_on() {
 }
 
 #[test]
-fn t158_t159_a_servers_own_check_takes_an_impersonation_token_from_identification_on() {
+fn t158_a_servers_own_check_takes_an_impersonation_token_from_identification_on() {
     let world = World::new();
     let descriptor = only_b();
     let ask = |locked: &LockedSubject, desired| {

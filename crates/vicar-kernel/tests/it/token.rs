@@ -40,7 +40,7 @@ fn t120_an_identification_token_cannot_become_primary() {
 }
 
 #[test]
-fn t121_t122_an_impersonation_token_can_become_primary_and_has_no_level_then() {
+fn t121_an_impersonation_token_can_become_primary_and_has_no_level_then() {
     let world = World::new();
     for level in [Imp, Delegation] {
         let primary = world.imp(Who::A, level).duplicate(PRIMARY).unwrap();
