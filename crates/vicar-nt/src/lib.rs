@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod acl;
 pub mod assign;
+pub mod change;
 pub mod batch;
 pub mod check;
 pub mod claim;

@@ -78,6 +78,28 @@ impl AclBuilder {
         self.entry(AceKind::MandatoryLabel, flags, RequestedMask(policy), None, level.to_sid().as_ref(), &[])
     }
 
+    /// Adds an entry that grants rights to a client only while `server` acts for it.
+    ///
+    /// # NT
+    /// `COMPOUND_ACCESS_ALLOWED_ACE`.
+    pub fn allow_through<'s, 'c>(
+        mut self,
+        server: impl Into<SidRef<'s>>,
+        client: impl Into<SidRef<'c>>,
+        mask: impl Into<RequestedMask>,
+        flags: AceFlags,
+    ) -> Self {
+        const IMPERSONATION: [u8; 4] = [1, 0, 0, 0];
+        let kind = AceKind::AllowCompound;
+        let mut ace: Vec<u8> = alloc::vec![kind.number(), flags.bits(), 0, 0];
+        ace.extend_from_slice(&mask.into().0.to_le_bytes());
+        ace.extend_from_slice(&IMPERSONATION);
+        ace.extend_from_slice(server.into().as_bytes());
+        ace.extend_from_slice(client.into().as_bytes());
+        self.raise_revision(kind);
+        self.sized(ace)
+    }
+
     /// Adds an entry as it is, byte for byte.
     pub fn verbatim(mut self, ace: &Ace<'_>) -> Self {
         self.raise_revision(ace.kind());
@@ -119,11 +141,16 @@ impl AclBuilder {
         ace.extend_from_slice(sid.as_bytes());
         ace.extend_from_slice(data);
         ace.resize(ace.len().next_multiple_of(4), 0);
+        self.raise_revision(kind);
+        self.sized(ace)
+    }
+
+    /// Writes the size into an entry and adds it.
+    fn sized(mut self, mut ace: Vec<u8>) -> Self {
         match (u16::try_from(ace.len()), ace.first_chunk_mut::<4>()) {
             (Ok(size), Some([_, _, low, high])) => [*low, *high] = size.to_le_bytes(),
             _ => self.is_too_long = true,
         }
-        self.raise_revision(kind);
         self.append(&ace);
         self
     }

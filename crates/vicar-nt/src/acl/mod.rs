@@ -6,6 +6,7 @@
 
 mod ace;
 mod build;
+mod order;
 mod whole;
 
 use alloc::sync::Arc;
@@ -13,6 +14,7 @@ use core::fmt;
 
 pub use ace::{Ace, AceFlags, AceKind, AceParts, Compound};
 pub use build::{AclBuilder, AclTooLong};
+pub use order::Canonical;
 pub(crate) use whole::{PlainParts, WholeAce, WholeAces};
 
 use crate::wire::{Malformed, ParseError, Reader};

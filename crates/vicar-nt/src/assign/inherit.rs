@@ -14,9 +14,9 @@ use crate::well_known;
 
 /// Who stands where an entry says CREATOR OWNER or CREATOR GROUP.
 #[derive(Clone, Copy)]
-pub(super) struct Substitutes<'a> {
-    pub(super) owner: &'a Sid,
-    pub(super) group: &'a Sid,
+pub(crate) struct Substitutes<'a> {
+    pub(crate) owner: &'a Sid,
+    pub(crate) group: &'a Sid,
 }
 
 const INHERITANCE: AceFlags = AceFlags::OBJECT_INHERIT
@@ -26,7 +26,7 @@ const INHERITANCE: AceFlags = AceFlags::OBJECT_INHERIT
 
 /// An entry as it is in force on the new object.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct InForce<'a> {
+pub(crate) struct InForce<'a> {
     kind: AceKind,
     mask: RequestedMask,
     object_type: Option<Guid>,
@@ -139,7 +139,7 @@ const fn has_rights(kind: AceKind) -> bool {
 
 impl Rules<'_> {
     /// Adds what a parent's entry becomes: nothing, one entry, or one in force and one to be passed on.
-    pub(super) fn inherit(&self, acl: AclBuilder, ace: &Ace<'_>) -> AclBuilder {
+    pub(crate) fn inherit(&self, acl: AclBuilder, ace: &Ace<'_>) -> AclBuilder {
         let Some(parts) = ace.parts() else { return acl };
         if parts.compound.is_some() || !is_inheritable_claim(ace.kind(), parts) {
             return acl;
@@ -176,9 +176,14 @@ impl Rules<'_> {
 
     /// Adds an entry the creator gave: in force, it is mapped; with auto-inheritance, creators are replaced too, and on a
     /// container what changed is kept beside it to be passed on.
-    pub(super) fn explicit(&self, acl: AclBuilder, ace: &Ace<'_>, dropped: AceFlags) -> AclBuilder {
+    pub(crate) fn explicit(&self, acl: AclBuilder, ace: &Ace<'_>, dropped: AceFlags) -> AclBuilder {
         let flags = ace.flags().difference(dropped);
         let Some(parts) = ace.parts().filter(|parts| parts.compound.is_none()) else { return acl.verbatim(ace) };
+        if let (AceKind::Allow, Some(server)) = (ace.kind(), self.server) {
+            let mask = InForce::of(ace.kind(), parts).mapped(&self.mapping).mask;
+            let mask = if ace.is_effective() { mask } else { parts.mask };
+            return acl.allow_through(server, parts.sid, mask, flags);
+        }
         let source = InForce::of(ace.kind(), parts);
         if !ace.is_effective() {
             return source.add_to(acl, flags);

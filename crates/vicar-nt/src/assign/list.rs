@@ -8,18 +8,19 @@ use crate::assign::ObjectKind;
 use crate::assign::inherit::Substitutes;
 use crate::guid::Guid;
 use crate::mask::GenericMapping;
+use crate::sid::Sid;
 use crate::status::NtStatus;
 
 /// What the creator gave.
 #[derive(Clone, Copy)]
-pub(super) enum Given<'a> {
+pub(crate) enum Given<'a> {
     Absent,
     Null,
     List(AclRef<'a>),
 }
 
 /// What the object gets.
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Absent,
     Null,
     List(Acl),
@@ -27,17 +28,19 @@ pub(super) enum Outcome {
 
 /// How one of the two lists is put together.
 #[derive(Clone, Copy)]
-pub(super) struct Rules<'a> {
+pub(crate) struct Rules<'a> {
     /// Whether the list keeps track of what it inherited.
-    pub(super) is_auto: bool,
+    pub(crate) is_auto: bool,
     /// Whether what the creator gave counts only where nothing is inherited.
-    pub(super) is_default: bool,
+    pub(crate) is_default: bool,
     /// Whether the creator wants nothing inherited.
-    pub(super) is_protected: bool,
-    pub(super) kind: ObjectKind,
-    pub(super) object_types: &'a [Guid],
-    pub(super) mapping: GenericMapping,
-    pub(super) substitutes: Substitutes<'a>,
+    pub(crate) is_protected: bool,
+    pub(crate) kind: ObjectKind,
+    pub(crate) object_types: &'a [Guid],
+    pub(crate) mapping: GenericMapping,
+    pub(crate) substitutes: Substitutes<'a>,
+    /// Who the server is, when the creator's allow entries are to name it.
+    pub(crate) server: Option<&'a Sid>,
 }
 
 impl Rules<'_> {
@@ -45,7 +48,7 @@ impl Rules<'_> {
     ///
     /// # Errors
     /// [`NtStatus::INVALID_ACL`] when it is too long.
-    pub(super) fn compute(
+    pub(crate) fn compute(
         &self,
         given: Given<'_>,
         parent: AclRef<'_>,
@@ -86,6 +89,6 @@ impl Rules<'_> {
     }
 }
 
-pub(super) fn build(acl: AclBuilder) -> Result<Acl, NtStatus> {
+pub(crate) fn build(acl: AclBuilder) -> Result<Acl, NtStatus> {
     acl.build().map_err(|_| NtStatus::INVALID_ACL)
 }

@@ -1,14 +1,14 @@
 //! The security descriptor of a new object.
 //!
 //! [`assign`] puts it together from what the creator asked for, what the parent passes on and what the creator's token
-//! gives by default. Changing the descriptor of an object that exists is not here.
+//! gives by default. Changing the descriptor of an object that exists is [`crate::change`].
 //!
 //! # Source
 //! MS-DTYP 2.5.3.4 (algorithm for creating a security descriptor).
 
-mod inherit;
+pub(crate) mod inherit;
 mod label;
-mod list;
+pub(crate) mod list;
 
 use crate::acl::AclRef;
 use crate::descriptor::{Control, Dacl, Descriptor, DescriptorRef, Sacl};
@@ -80,6 +80,8 @@ pub struct NewObject<'a> {
     pub object_types: &'a [Guid],
     /// What generic rights mean for its type.
     pub mapping: GenericMapping,
+    /// Who serves the object, for a creator that wants entries for its clients acting through that server only; `None` refuses that.
+    pub server: Option<&'a Sid>,
 }
 
 /// Makes the descriptor of a new object.
@@ -92,7 +94,7 @@ pub struct NewObject<'a> {
 /// - [`NtStatus::INVALID_PRIMARY_GROUP`] when no group is named and neither parent nor token have one to give.
 /// - [`NtStatus::PRIVILEGE_NOT_HELD`] when the creator gives audit entries without SeSecurityPrivilege, or a label above
 ///   its own level without SeRelabelPrivilege.
-/// - [`NtStatus::NOT_SUPPORTED`] when the creator asks for entries that name the server (SE_SERVER_SECURITY).
+/// - [`NtStatus::NOT_SUPPORTED`] when the creator asks for entries that name the server (SE_SERVER_SECURITY) and no server is named.
 /// - [`NtStatus::INVALID_ACL`] when the entries do not fit in a list.
 ///
 /// # NT
@@ -104,7 +106,7 @@ pub struct NewObject<'a> {
 #[doc(alias = "SeAssignSecurityEx")]
 pub fn assign(object: &NewObject<'_>) -> Result<Descriptor, NtStatus> {
     let control = object.creator.map_or(Control::empty(), |creator| creator.control());
-    if control.contains(Control::SERVER_SECURITY) {
+    if control.contains(Control::SERVER_SECURITY) && object.server.is_none() {
         return Err(NtStatus::NOT_SUPPORTED);
     }
     let (owner, group) = (object.owner()?, object.group()?);
@@ -192,6 +194,7 @@ impl<'a> NewObject<'a> {
             object_types: self.object_types,
             mapping: self.mapping,
             substitutes,
+            server: if control.contains(Control::SERVER_SECURITY) { self.server } else { None },
         }
     }
 

@@ -69,7 +69,7 @@ fn trust_limit<T: Trace>(
 
 /// A trust SID dominates another when both its type and its level are at least the other's. What is not a trust SID
 /// dominates nothing and is dominated by nothing.
-fn trust_dominates(subject: SidRef<'_>, object: SidRef<'_>) -> bool {
+pub(crate) fn trust_dominates(subject: SidRef<'_>, object: SidRef<'_>) -> bool {
     match (trust_of(subject), trust_of(object)) {
         (Some((subject_type, subject_level)), Some((object_type, object_level))) => {
             subject_type >= object_type && subject_level >= object_level

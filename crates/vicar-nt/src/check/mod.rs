@@ -30,6 +30,7 @@ pub use request::{
     AccessMode, AccessRequest, Api, AppContainerIntegrity, CentralPolicy, CentralRule, CheckOptions, ObjectType,
     OwnerWhenWriteRestricted, Subject, TypedDenyWithoutList, UnknownAces, UnknownCentralPolicy,
 };
+pub(crate) use limit::trust_dominates;
 pub use step::{AceOutcome, IntegrityOutcome, Step};
 
 use crate::descriptor::{Dacl, DescriptorRef};

@@ -34,11 +34,19 @@ pub struct Builder {
     group: Option<Sid>,
     sacl: Part,
     dacl: Part,
+    resource_manager: Option<u8>,
 }
 
 impl Builder {
     pub(crate) const fn new() -> Self {
-        Self { control: Control::SELF_RELATIVE, owner: None, group: None, sacl: Part::Absent, dacl: Part::Absent }
+        Self {
+            control: Control::SELF_RELATIVE,
+            owner: None,
+            group: None,
+            sacl: Part::Absent,
+            dacl: Part::Absent,
+            resource_manager: None,
+        }
     }
 
     /// Sets the owner.
@@ -77,6 +85,12 @@ impl Builder {
         self
     }
 
+    /// Sets the byte that belongs to the resource manager.
+    pub fn resource_manager_byte(mut self, byte: u8) -> Self {
+        self.resource_manager = Some(byte);
+        self
+    }
+
     /// Adds control bits. Those that say what is present follow from the parts.
     pub fn control(mut self, bits: Control) -> Self {
         self.control |= bits.difference(Control::DACL_PRESENT | Control::SACL_PRESENT | Control::RM_CONTROL_VALID);
@@ -89,6 +103,9 @@ impl Builder {
     /// - [`DescriptorTooLong`] when an offset needs more than 32 bits, which cannot happen with parts of legal size.
     pub fn build(self) -> Result<Descriptor, DescriptorTooLong> {
         let mut control = self.control;
+        if self.resource_manager.is_some() {
+            control |= Control::RM_CONTROL_VALID;
+        }
         let mut tail: Vec<u8> = Vec::new();
         let sacl = match &self.sacl {
             Part::Absent => None,
@@ -116,7 +133,7 @@ impl Builder {
         let group = self.group.map(|sid| append(&mut tail, sid.as_bytes())).transpose()?;
         let [low, high] = control.bits().to_le_bytes();
         let mut bytes: Vec<u8> = Vec::with_capacity(HEADER_LEN.saturating_add(tail.len()));
-        bytes.extend_from_slice(&[1, 0, low, high]);
+        bytes.extend_from_slice(&[1, self.resource_manager.unwrap_or(0), low, high]);
         for span in [owner, group, sacl, dacl] {
             let offset = span.map_or(0, |span| span.start.get());
             bytes.extend_from_slice(&offset.to_le_bytes());

@@ -54,6 +54,7 @@ fn every_new_object_gets_its_descriptor() {
             flags: AssignFlags::from_bits(flags).unwrap(),
             object_types: &object_types,
             mapping: GenericMapping::FILE,
+            server: None,
         });
         let answer = match answer {
             Ok(descriptor) => {

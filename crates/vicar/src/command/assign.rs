@@ -195,6 +195,7 @@ impl Question {
             flags: self.flags,
             object_types: &self.object_types,
             mapping: self.mapping,
+            server: None,
         })
     }
 }
