@@ -1,17 +1,19 @@
 //! Changing and querying the security of objects that exist.
 //!
 //! [`access_to_set`] and [`access_to_query`] say what a caller must have been granted; [`set`] and [`query`] work on the
-//! parts. [`inherit_again`] recomputes what an object inherits, and [`propagate`] does that for everything below it.
+//! parts. [`merge`] does what an editor does. [`inherit_again`] recomputes what an object inherits, and [`propagate`] does that for everything below it.
 //!
 //! # Source
 //! learn.microsoft.com, `SECURITY_INFORMATION`, `SetSecurityInfo`, "Automatic Propagation of Inheritable ACEs"; MS-DTYP 2.4.7.
 
 mod inherited;
+mod merge;
 mod query;
 mod sacl;
 mod set;
 
 pub use inherited::{Lists, Member, Propagation, Tree, Update, Updated, inherit_again, propagate};
+pub use merge::merge;
 pub use query::query;
 pub use set::{Change, SetFlags, set};
 

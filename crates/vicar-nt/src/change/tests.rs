@@ -248,3 +248,67 @@ fn section_5_3_attributes_and_policies_are_inherited_by_sacls_too() {
     let expected = "S:AI(AU;FA;FX;;;BU)(AU;IDSA;FR;;;WD)(RA;ID;;;;WD;(\"a\",TI,0x0,1))(SP;ID;;;;S-1-17-1)";
     assert_eq!(text, alloc::format!("O:SYG:SY{expected}"));
 }
+
+#[test]
+fn section_5_6_merging_inherits_from_the_parent_and_orders() {
+    let token = me().build().unwrap();
+    let parent = sd("O:SYG:SYD:(A;OI;FR;;;BU)(A;CI;FW;;;WD)");
+    let merged = |old: &str, new: &str, parts: Info| {
+        let (old, new) = (sd(old), sd(new));
+        let (flags, mapping) = (SetFlags::empty(), GenericMapping::FILE);
+        let change = Change { current: Some(old.as_ref()), new: new.as_ref(), parts, flags, token: &token, mapping };
+        let sd = merge(&change, Some(parent.as_ref()), ObjectKind::Leaf, &[]).unwrap();
+        sddl::print(sd.as_ref(), None).unwrap()
+    };
+    let old = "O:SYG:SYD:AI(A;;FR;;;WD)(A;ID;FX;;;AN)";
+    let inherited = "(A;ID;FR;;;BU)";
+    assert_eq!(merged(old, "D:(A;;GA;;;BA)", Info::DACL), alloc::format!("O:SYG:SYD:AI(A;;FA;;;BA){inherited}"));
+    assert_eq!(merged(old, "D:(A;ID;FA;;;BA)", Info::DACL), alloc::format!("O:SYG:SYD:AI{inherited}"));
+    let protected = merged(old, "D:(A;ID;FA;;;BA)", Info::DACL | Info::PROTECTED_DACL);
+    assert_eq!(protected, "O:SYG:SYD:PAI(A;;FA;;;BA)");
+    let unprotected = merged("O:SYG:SYD:P(A;;FR;;;WD)", "D:(A;;FR;;;WD)", Info::DACL | Info::UNPROTECTED_DACL);
+    assert_eq!(unprotected, alloc::format!("O:SYG:SYD:AI(A;;FR;;;WD){inherited}"));
+    assert_eq!(merged(old, "O:BA", Info::OWNER), old.replace("O:SY", "O:BA"));
+    // In order it means the same.
+    let ordered = merged(old, "D:(A;;0x1;;;WD)(D;;0x2;;;BG)", Info::DACL);
+    assert_eq!(ordered, alloc::format!("O:SYG:SYD:AI(D;;DC;;;BG)(A;;CC;;;WD){inherited}"));
+    // In order it would mean something else: it stays, protected.
+    let kept = merged(old, "D:(A;;0x3;;;WD)(D;;0x2;;;BG)", Info::DACL);
+    assert_eq!(kept, alloc::format!("O:SYG:SYD:PAI(A;;CCDC;;;WD)(D;;DC;;;BG){inherited}"));
+}
+
+#[test]
+fn section_5_4_a_creator_can_ask_for_entries_that_name_the_server() {
+    use crate::assign::{AssignFlags, NewObject, assign};
+    use crate::check::{AccessRequest, Subject, decide};
+    use crate::descriptor::Control;
+    let token = me().primary_group(well_known::USERS).build().unwrap();
+    let asked = sd("D:(A;;GR;;;WD)(D;;FW;;;BG)");
+    let crate::descriptor::Dacl::List(list) = asked.as_ref().dacl() else { panic!("a list") };
+    let creator = Descriptor::builder().dacl(list.to_acl()).control(Control::SERVER_SECURITY).build().unwrap();
+    let object = NewObject {
+        parent: None,
+        creator: Some(creator.as_ref()),
+        token: &token,
+        kind: ObjectKind::Leaf,
+        flags: AssignFlags::empty(),
+        object_types: &[],
+        mapping: GenericMapping::FILE,
+        server: None,
+    };
+    assert_eq!(assign(&object), Err(NtStatus::NOT_SUPPORTED));
+    let made = assign(&NewObject { server: Some(&well_known::LOCAL_SERVICE), ..object }).unwrap();
+    let crate::descriptor::Dacl::List(list) = made.as_ref().dacl() else { panic!("a list") };
+    let kinds: Vec<AceKind> = list.aces().map(|ace| ace.kind()).collect();
+    assert_eq!((list.revision(), kinds), (3, vec![AceKind::AllowCompound, AceKind::Deny]));
+    let client = TokenState::builder(well_known::unix_user(9))
+        .group(well_known::EVERYONE, GroupAttributes::ALWAYS_ENABLED)
+        .build()
+        .unwrap();
+    let through = |server| {
+        let server = TokenState::builder(server).build().unwrap();
+        let subject = Subject::client(&client, crate::ImpersonationLevel::Impersonation, &server);
+        decide(&AccessRequest::new(subject, made.as_ref(), crate::RequestedMask(1), GenericMapping::FILE)).is_ok()
+    };
+    assert!(through(well_known::LOCAL_SERVICE) && !through(well_known::NETWORK_SERVICE));
+}
