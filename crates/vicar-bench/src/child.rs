@@ -10,8 +10,9 @@ use crate::method::{Method, Running};
 use crate::op::{Op, Target};
 use crate::{ours, peers};
 
-/// How many windows are timed; the best one counts, because everything else on the machine only makes it longer.
-const WINDOWS: usize = 5;
+/// Fewest and most windows that are timed; the best one counts, because everything else on the machine only makes it
+/// longer. Many short windows find the machine undisturbed more often than few long ones.
+const WINDOWS: std::ops::RangeInclusive<usize> = 5..=40;
 /// Most operations in one window.
 const MAX_COUNT: f64 = 200_000.0;
 
@@ -43,11 +44,17 @@ pub(crate) fn measure(method: Method, target: &Target, groups: u32, window: Dura
     let mut running = set_up(method, target, groups)?;
     let warm = running.time(8)?;
     let each = per_operation(warm, 8).max(100.0);
-    let count = (window.as_secs_f64() * 1e9 / each).clamp(8.0, MAX_COUNT);
-    let count = whole(count);
+    let count = whole((window.as_secs_f64() * 1e9 / each).clamp(2.0, MAX_COUNT));
     let mut best = f64::INFINITY;
-    for _ in 0..WINDOWS {
-        best = best.min(per_operation(running.time(count)?, count));
+    let mut spent = Duration::ZERO;
+    let enough = window.saturating_mul(20);
+    for done in 0..*WINDOWS.end() {
+        if done >= *WINDOWS.start() && spent >= enough {
+            break;
+        }
+        let took = running.time(count)?;
+        spent = spent.saturating_add(took);
+        best = best.min(per_operation(took, count));
     }
     Ok(best)
 }
@@ -73,9 +80,9 @@ fn per_operation(took: Duration, count: u32) -> f64 {
     took.as_secs_f64() * 1e9 / f64::from(count)
 }
 
-/// The whole part of a number that is known to lie between 8 and [`MAX_COUNT`].
+/// The whole part of a number that is known to lie between 2 and [`MAX_COUNT`].
 fn whole(count: f64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 8..=200,000 by the caller")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 2..=200,000 by the caller")]
     let whole = count as u32;
     whole
 }

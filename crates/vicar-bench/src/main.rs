@@ -40,7 +40,7 @@ struct Args {
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(3..=99))]
     rounds: u32,
     /// Length of one timed window in milliseconds; the best of several windows counts.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     window_ms: u64,
     /// One measurement, in this process: how the program calls itself.
     #[arg(long, hide = true, requires_all = ["op", "groups", "scratch"])]

@@ -139,9 +139,13 @@ impl Report {
     }
 
     pub(crate) fn print_table(&self) -> Result<(), String> {
-        println!("{:<46} {:<10} {:>6} {:>12} {:>9}", "way", "operation", "groups", "ns each", "x plain");
+        let wide = self.rows.iter().map(|row| row.label.len()).max().unwrap_or(0);
+        println!("{:<wide$} {:<10} {:>6} {:>12} {:>9}", "way", "operation", "groups", "ns each", "x plain");
         for row in &self.rows {
-            println!("{:<46} {:<10} {:>6} {:>12.0} {:>8.2}x", row.label, row.op, row.groups, row.median_ns, row.ratio);
+            println!(
+                "{:<wide$} {:<10} {:>6} {:>12.0} {:>8.2}x",
+                row.label, row.op, row.groups, row.median_ns, row.ratio
+            );
         }
         let rounds = self.rows.first().map_or(0, |row| row.rounds);
         println!(
