@@ -110,14 +110,15 @@ struct Envelope<R: Request> {
     user: Sid,
     answer: SyncSender<Result<R::Answer, NtStatus>>,
     at: &'static Location<'static>,
-    _charge: Charge,
+    charge: Charge,
 }
 
 impl<R: Request> Envelope<R> {
     fn open(self, worker: &Worker<'_>) {
-        let Self { request, client, user, answer, at, _charge } = self;
+        let Self { request, client, user, answer, at, charge } = self;
         let result = request.perform(&Elevated { worker, client: client.as_ref() });
-        drop(client);
+        // Nothing of the client is left when it hears that it is done.
+        drop((client, charge));
         let status = match &result {
             Ok(_) => NtStatus::SUCCESS,
             Err(status) => *status,
@@ -212,7 +213,7 @@ impl Elevator {
         };
         let charge = thread.system().pool().charge(Purpose::WorkItem, size_of::<Envelope<R>>())?;
         let (answer, receiver) = sync_channel(1);
-        let envelope = Mutex::new(Some(Envelope { request, client, user, answer, at, _charge: charge }));
+        let envelope = Mutex::new(Some(Envelope { request, client, user, answer, at, charge }));
         let item = WorkItem::new(&self.queue, move |worker| {
             let taken = envelope.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(envelope) = taken {

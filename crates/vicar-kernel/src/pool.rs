@@ -27,6 +27,8 @@ pub enum Purpose {
     PipeMessage,
     /// A request that waits for a worker.
     WorkItem,
+    /// The registration of a termination routine.
+    Routine,
 }
 
 impl Purpose {
@@ -37,7 +39,8 @@ impl Purpose {
             | Self::ClientContext
             | Self::Handle
             | Self::PipeMessage
-            | Self::WorkItem => NtStatus::INSUFFICIENT_RESOURCES,
+            | Self::WorkItem
+            | Self::Routine => NtStatus::INSUFFICIENT_RESOURCES,
             Self::ThreadRecord => NtStatus::NO_MEMORY,
         }
     }
@@ -49,7 +52,8 @@ impl Purpose {
             | Self::ClientContext
             | Self::Handle
             | Self::PipeMessage
-            | Self::WorkItem => NtStatus::QUOTA_EXCEEDED,
+            | Self::WorkItem
+            | Self::Routine => NtStatus::QUOTA_EXCEEDED,
             Self::ThreadRecord => NtStatus::NO_MEMORY,
         }
     }

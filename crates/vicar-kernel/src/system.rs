@@ -14,7 +14,7 @@ use vicar_nt::{Luid, NtStatus};
 use crate::audit::{Attempt, Event, Sink, What};
 use crate::logon::{LogonKind, LogonSession, Routine, RoutineId, Session};
 use crate::policy::{MissingRoutine, Policy, Profile};
-use crate::pool::{Pool, Purpose};
+use crate::pool::{Charge, Pool, Purpose};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, RwLock};
 use crate::tally::{Seat, Tally};
@@ -23,6 +23,12 @@ use crate::verifier::{AtEnd, Lock, Locking, Report, Verifier, Watched};
 /// A world of tokens, processes and threads. Cloning gives another handle to the same world.
 #[derive(Clone)]
 pub struct System(Arc<World>);
+
+struct Registration {
+    id: RoutineId,
+    routine: Routine,
+    _charge: Charge,
+}
 
 struct World {
     profile: Profile,
@@ -33,7 +39,7 @@ struct World {
     next_number: AtomicU64,
     next_seat: AtomicU64,
     sessions: Mutex<BTreeMap<Luid, Arc<Session>>>,
-    routines: Mutex<Vec<(RoutineId, Routine)>>,
+    routines: Mutex<Vec<Registration>>,
     is_audited: AtomicBool,
     sink: RwLock<Option<Arc<dyn Sink>>>,
     verifier: Option<Verifier>,
@@ -211,7 +217,7 @@ impl System {
     }
 
     #[track_caller]
-    fn routines(&self) -> Watched<'_, MutexGuard<'_, Vec<(RoutineId, Routine)>>> {
+    fn routines(&self) -> Watched<'_, MutexGuard<'_, Vec<Registration>>> {
         let locking = self.locking(Lock::Routines);
         Watched::new(locking, self.0.routines.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -277,6 +283,9 @@ impl System {
     /// # Returns
     /// The name to unregister it by.
     ///
+    /// # Errors
+    /// - `STATUS_INSUFFICIENT_RESOURCES`, `STATUS_QUOTA_EXCEEDED` from the pool.
+    ///
     /// # Identity
     /// Called on the thread that gave the last token back, with no lock of this crate held. The identity of that thread
     /// means nothing to the routine.
@@ -287,10 +296,14 @@ impl System {
     /// # Source
     /// SeRegisterLogonSessionTerminatedRoutine (ntifs.h page); spec/nt-impersonation 2.21.
     #[doc(alias = "SeRegisterLogonSessionTerminatedRoutine")]
-    pub fn register_termination_routine(&self, routine: impl Fn(Luid) + Send + Sync + 'static) -> RoutineId {
+    pub fn register_termination_routine(
+        &self,
+        routine: impl Fn(Luid) + Send + Sync + 'static,
+    ) -> Result<RoutineId, NtStatus> {
+        let charge = self.pool().charge(Purpose::Routine, size_of::<Registration>())?;
         let id = RoutineId::new(self.next_number());
-        self.routines().push((id, Arc::new(routine)));
-        id
+        self.routines().push(Registration { id, routine: Arc::new(routine), _charge: charge });
+        Ok(id)
     }
 
     /// Takes a registration back. A call that is under way on another thread may still finish afterwards.
@@ -303,7 +316,7 @@ impl System {
     #[doc(alias = "SeUnregisterLogonSessionTerminatedRoutine")]
     pub fn unregister_termination_routine(&self, id: RoutineId) -> Result<(), NtStatus> {
         let mut routines = self.routines();
-        let Some(index) = routines.iter().position(|(registered, _)| *registered == id) else {
+        let Some(index) = routines.iter().position(|registered| registered.id == id) else {
             return Err(match self.policy().missing_routine {
                 MissingRoutine::NotFound => NtStatus::NOT_FOUND,
                 MissingRoutine::InsufficientResources => NtStatus::INSUFFICIENT_RESOURCES,
@@ -317,7 +330,7 @@ impl System {
 
     /// Tells every routine that a marked session ended. No lock is held while a routine runs.
     pub(crate) fn announce_termination(&self, id: Luid) {
-        let routines: Vec<Routine> = self.routines().iter().map(|(_, routine)| Arc::clone(routine)).collect();
+        let routines: Vec<Routine> = self.routines().iter().map(|registered| Arc::clone(&registered.routine)).collect();
         for routine in routines {
             routine(id);
         }

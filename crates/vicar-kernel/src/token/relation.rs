@@ -35,9 +35,9 @@ impl Token {
     }
 
     /// Replaces what was charged for the part of the state that may grow, and gives the old charge back.
-    pub(super) fn keep_later_charge(&self, charge: Charge) {
+    pub(super) fn keep_later_charge(&self, charge: Option<Charge>) {
         let mut kept = self.relations.later_charge.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = kept.replace(charge);
+        let old = std::mem::replace(&mut *kept, charge);
         drop(kept);
         drop(old);
     }

@@ -193,11 +193,11 @@ impl TokenRef {
     }
 
     fn set_default_dacl(&self, acl: Option<Acl>) -> Result<(), NtStatus> {
-        let bytes = acl.as_ref().map_or(0, Acl::size_of_copy);
-        if bytes > DEFAULT_DACL_LIMIT {
-            return Err(NtStatus::ALLOTTED_SPACE_EXCEEDED);
-        }
-        let charge = self.system().pool().charge(Purpose::Token, bytes)?;
+        let charge = match &acl {
+            Some(acl) if acl.size_of_copy() > DEFAULT_DACL_LIMIT => return Err(NtStatus::ALLOTTED_SPACE_EXCEEDED),
+            Some(acl) => Some(self.system().pool().charge(Purpose::Token, acl.size_of_copy())?),
+            None => None,
+        };
         self.set(|state| Ok(state.with_default_dacl(acl)))?;
         self.keep_later_charge(charge);
         Ok(())

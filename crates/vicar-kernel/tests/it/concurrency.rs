@@ -122,6 +122,6 @@ fn sessions_end_exactly_once_when_many_threads_drop_their_tokens() {
         });
         assert_eq!(ended.load(Ordering::Acquire), 1);
         assert_eq!(world.system.session_count(), 0);
-        world.system.unregister_termination_routine(routine).unwrap();
+        world.system.unregister_termination_routine(routine.unwrap()).unwrap();
     }
 }

@@ -18,7 +18,7 @@ use crate::fixture::{Anonymous, Identification, Imp, Who, World, context, user_a
 const SOON: Duration = Duration::from_secs(20);
 
 fn elevator(world: &World, system: Who, capacity: usize) -> Elevator {
-    let on_bug_check = OnBugCheck::Retire(Box::new(|stop| panic!("{stop:?}")));
+    let on_bug_check = OnBugCheck::Retire(Box::new(|stop| assert_eq!(stop.code, 0, "{stop:?}")));
     let options = WorkQueueOptions { workers: 1, capacity, on_bug_check };
     Elevator::new(WorkQueue::start(&world.process(system), options).unwrap())
 }

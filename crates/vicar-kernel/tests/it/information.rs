@@ -105,9 +105,10 @@ fn the_other_half_is_shown_to_the_system_as_primary_and_to_others_for_identifyin
     let back = full.set_information(&maker, Setting::LinkedToken(limited.clone()));
     assert_eq!(back, Err(NtStatus::INVALID_PARAMETER), "a circle would never end");
     let handle = TokenHandle::with_rights(limited.clone(), right::ALL);
-    let kind = |subject: &SubjectContext| match handle.query_information(subject, InfoClass::LinkedToken, 8).unwrap() {
-        Info::LinkedToken(token) => token.kind(),
-        other => panic!("{other:?}"),
+    let kind = |subject: &SubjectContext| {
+        let info = handle.query_information(subject, InfoClass::LinkedToken, 8).unwrap();
+        let Info::LinkedToken(token) = info else { panic!("{info:?}") };
+        token.kind()
     };
     assert_eq!(kind(&asker), TokenKind::Impersonation(Identification));
     assert_eq!(kind(&caller(&world, Who::Sys)), TokenKind::Primary);
@@ -185,10 +186,9 @@ fn a_default_access_list_is_paid_for_and_limited() {
     let (token, asker) = (world.token(Who::A), caller(&world, Who::A));
     let list = |entries: usize| {
         let text = format!("D:{}", "(A;;GA;;;WD)".repeat(entries));
-        match sddl::parse(&text, None).unwrap().as_ref().dacl() {
-            vicar_nt::descriptor::Dacl::List(acl) => acl.to_acl(),
-            other => panic!("{other:?}"),
-        }
+        let descriptor = sddl::parse(&text, None).unwrap();
+        let vicar_nt::descriptor::Dacl::List(acl) = descriptor.as_ref().dacl() else { panic!("no list in {text}") };
+        acl.to_acl()
     };
     let set = |acl: Option<Acl>| token.set_information(&asker, Setting::DefaultDacl(acl));
     let before = world.system.pool().in_use_bytes();

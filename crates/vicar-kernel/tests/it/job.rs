@@ -85,3 +85,13 @@ fn t029_a_job_limit_added_meanwhile_makes_a_restore_fail_and_the_caller_reverts(
     thread.revert();
     assert!(!thread.is_impersonating());
 }
+
+#[test]
+fn t043_a_forbidden_client_is_an_error_that_cannot_be_overlooked() {
+    let world = v1();
+    let thread = inside(&world, Who::Sys, JobLimit::NoAdmin);
+    let client = crate::fixture::context(&world, Who::Ae, Imp);
+    // There is no form of the call that loses the status.
+    assert_eq!(thread.impersonate(&client), Err(NtStatus::ACCESS_DENIED));
+    assert!(!thread.is_impersonating());
+}

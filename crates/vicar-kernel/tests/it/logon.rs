@@ -42,13 +42,16 @@ fn t197_a_marked_session_is_announced_once_to_every_routine_with_no_lock_held() 
     let (second, log_second) = ended();
     let system = world.system.clone();
     let inner = world.system.clone();
-    world.system.register_termination_routine(log_first);
-    world.system.register_termination_routine(move |id| {
-        // Every lock of the system is free: all of this would hang otherwise.
-        assert!(inner.session(id).is_none());
-        let _ = inner.logon(LogonKind::Network, None).unwrap().create_token(spec()).unwrap();
-        log_second(id);
-    });
+    world.system.register_termination_routine(log_first).unwrap();
+    world
+        .system
+        .register_termination_routine(move |id| {
+            // Every lock of the system is free: all of this would hang otherwise.
+            assert!(inner.session(id).is_none());
+            let _ = inner.logon(LogonKind::Network, None).unwrap().create_token(spec()).unwrap();
+            log_second(id);
+        })
+        .unwrap();
     let token = world.token(Who::A);
     let id = token.authentication_id();
     let copy = imp(&token, Imp);
@@ -63,7 +66,7 @@ fn t197_a_marked_session_is_announced_once_to_every_routine_with_no_lock_held() 
 fn t198_an_unmarked_session_ends_in_silence() {
     let world = World::new();
     let (seen, log) = ended();
-    world.system.register_termination_routine(log);
+    world.system.register_termination_routine(log).unwrap();
     drop(world.token(Who::A));
     assert!(seen.lock().unwrap().is_empty());
     assert_eq!(world.system.session_count(), 0);
@@ -73,7 +76,7 @@ fn t198_an_unmarked_session_ends_in_silence() {
 fn t199_a_thread_that_still_wears_the_user_keeps_the_session_alive() {
     let world = World::new();
     let (seen, log) = ended();
-    world.system.register_termination_routine(log);
+    world.system.register_termination_routine(log).unwrap();
     let server = world.thread(Who::Sys);
     let client = context(&world, Who::A, Imp);
     let id = client.token().authentication_id();
@@ -93,10 +96,13 @@ fn t200_a_routine_may_take_itself_back() {
     let (inner, id_inside) = (world.system.clone(), Arc::clone(&own));
     let calls = Arc::new(Mutex::new(0));
     let count = Arc::clone(&calls);
-    let id = world.system.register_termination_routine(move |_| {
-        *count.lock().unwrap() += 1;
-        inner.unregister_termination_routine(*id_inside.get().unwrap()).unwrap();
-    });
+    let id = world
+        .system
+        .register_termination_routine(move |_| {
+            *count.lock().unwrap() += 1;
+            inner.unregister_termination_routine(*id_inside.get().unwrap()).unwrap();
+        })
+        .unwrap();
     own.set(id).unwrap();
     for _ in 0..2 {
         let token = world.token(Who::A);

@@ -1,5 +1,7 @@
 //! 6.I: the pipe flow.
 
+use std::time::Duration;
+
 use vicar_kernel::pipe::{Pipe, PipeClient, WITHOUT_QOS};
 use vicar_kernel::{GateStep, Outcome, Process, Qos, Thread, ThreadRef};
 use vicar_nt::{NtStatus, Sid};
@@ -228,4 +230,88 @@ fn a_static_client_is_not_captured_again_by_its_messages() {
     assert_eq!(pipe.open(&opener, Some(STATIC)).unwrap_err(), NtStatus::PIPE_BUSY);
     let qos: Qos = end.qos();
     assert_eq!(qos, STATIC);
+}
+
+#[test]
+fn messages_go_both_ways_and_whoever_waits_is_woken() {
+    let world = World::new();
+    let pipe = Pipe::new();
+    let patience = Duration::from_secs(20);
+    let client = world.thread(Who::B);
+    std::thread::scope(|scope| {
+        let server = scope.spawn(|| {
+            pipe.wait_for_client(patience).unwrap();
+            let asked = pipe.read_wait(100, patience).unwrap();
+            let thread = world.thread(Who::Ns);
+            let _ = pipe.impersonate(&thread).unwrap();
+            pipe.write(b"you are known").unwrap();
+            (asked, worn_user(&thread))
+        });
+        let end = pipe.open(&client, None).unwrap();
+        let answer = end.transceive(&client, b"who am I", 100, patience).unwrap();
+        assert_eq!(answer, b"you are known");
+        assert_eq!(server.join().unwrap(), (b"who am I".to_vec(), user_b()));
+        assert_eq!(end.read(100), Ok(None));
+        assert_eq!(end.read_wait(100, Duration::from_millis(1)), Err(NtStatus::IO_TIMEOUT));
+    });
+}
+
+#[test]
+fn a_read_that_waits_makes_the_writer_the_author_at_that_moment() {
+    let world = World::new();
+    let pipe = Pipe::new();
+    let client = world.thread(Who::B);
+    let end = pipe.open(&client, Some(DYNAMIC)).unwrap();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| pipe.read_wait(100, Duration::from_secs(20)));
+        std::thread::sleep(Duration::from_millis(10));
+        end.write(&client, b"now").unwrap();
+        assert_eq!(reader.join().unwrap(), Ok(b"now".to_vec()));
+    });
+    let server = world.thread(Who::Ns);
+    let _ = pipe.impersonate(&server).unwrap();
+    assert_eq!(worn_user(&server), user_b());
+}
+
+#[test]
+fn each_end_learns_that_the_other_is_gone() {
+    let world = World::new();
+    let pipe = Pipe::new();
+    let client = world.thread(Who::B);
+    let end = pipe.open(&client, Some(DYNAMIC)).unwrap();
+    end.write(&client, b"last words").unwrap();
+    drop(end);
+    assert_eq!(pipe.read(4), Ok(Some(b"last".to_vec())));
+    assert_eq!(pipe.read(100), Ok(Some(b" words".to_vec())));
+    assert_eq!(pipe.read(100), Err(NtStatus::PIPE_BROKEN));
+    assert_eq!(pipe.write(b"hello"), Err(NtStatus::PIPE_CLOSING));
+    assert_eq!(pipe.listen(), Err(NtStatus::PIPE_CLOSING));
+    let server = world.thread(Who::Ns);
+    let _ = pipe.impersonate(&server).unwrap();
+    assert_eq!(worn_user(&server), user_b());
+    pipe.disconnect();
+    pipe.listen().unwrap();
+    let end = pipe.open(&client, None).unwrap();
+    drop(pipe);
+    assert_eq!(end.read(1), Err(NtStatus::PIPE_DISCONNECTED));
+    assert_eq!(end.write(&client, b"x"), Err(NtStatus::PIPE_DISCONNECTED));
+}
+
+#[test]
+fn what_waits_in_a_pipe_is_paid_for_and_given_back() {
+    let world = World::new();
+    let pipe = Pipe::new();
+    let client = world.thread(Who::B);
+    let before = (world.system.balance(), world.system.pool().in_use_bytes());
+    let end = pipe.open(&client, None).unwrap();
+    end.write(&client, &[0; 1000]).unwrap();
+    pipe.write(&[0; 500]).unwrap();
+    assert!(world.system.pool().in_use_bytes() >= before.1 + 1500);
+    world.system.pool().limit_bytes(Some(world.system.pool().in_use_bytes() + 200));
+    assert_eq!(end.write(&client, &[0; 1000]), Err(NtStatus::QUOTA_EXCEEDED));
+    assert_eq!(pipe.write(&[0; 1000]), Err(NtStatus::QUOTA_EXCEEDED));
+    world.system.pool().limit_bytes(None);
+    drop(end);
+    drop(pipe);
+    assert_eq!((world.system.balance(), world.system.pool().in_use_bytes()), before);
 }

@@ -54,12 +54,8 @@ fn a_downgrade_is_told_with_the_gates_reasons() {
     let outcome = weak.impersonate_token(&world.imp(Who::B, Imp), terms(Imp)).unwrap();
     assert_eq!(outcome, Outcome::Downgraded { step: GateStep::User });
     let told = told.lock().unwrap();
-    match &told.last().unwrap().what {
-        What::Downgraded { user, verdict, .. } => {
-            assert_eq!((*user, verdict.step), (user_b(), GateStep::User));
-        }
-        other => panic!("{other:?}"),
-    }
+    let What::Downgraded { user, verdict, .. } = &told.last().unwrap().what else { panic!("{told:?}") };
+    assert_eq!((*user, verdict.step), (user_b(), GateStep::User));
 }
 
 fn verified() -> World {
@@ -160,12 +156,8 @@ fn using_a_downgraded_thread_to_act_is_found_and_showing_who_it_is_is_not() {
     let _ = ClientContext::capture(&weak, at(Identification, STATIC), Local).unwrap_err();
     let found = report(&world).findings;
     assert_eq!(found.len(), 2, "{found:?}");
-    match found[0] {
-        Finding::DowngradeUnseen { thread, step, used_at, .. } => {
-            assert_eq!((thread, step, used_at.line()), (weak.id(), GateStep::User, line));
-        }
-        other => panic!("{other:?}"),
-    }
+    let Finding::DowngradeUnseen { thread, step, used_at, .. } = found[0] else { panic!("{found:?}") };
+    assert_eq!((thread, step, used_at.line()), (weak.id(), GateStep::User, line));
     assert!(found[0].to_string().contains("G7 user"));
     // A client that asked for no more than it got is no downgrade.
     let asked = world.wearing(Who::B, Identification);
@@ -180,7 +172,7 @@ fn no_routine_takes_a_lock_while_it_holds_another() {
     let context = context(&world, Who::B, Delegation);
     world.system.mark_for_termination_notice(context.token().authentication_id()).unwrap();
     let system = world.system.clone();
-    world.system.register_termination_routine(move |_| assert!(system.session_count() < 9));
+    world.system.register_termination_routine(move |_| assert!(system.session_count() < 9)).unwrap();
     let _ = server.impersonate(&context).unwrap();
     server.with_client(&context, || ()).unwrap();
     drop(server.disable_impersonation());
