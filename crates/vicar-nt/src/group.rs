@@ -93,11 +93,25 @@ impl GroupList {
     ///
     /// # Cost
     /// Does not grow with the list, unless SIDs were chosen to collide: then with the logarithm of their number.
-    #[inline]
     pub fn find<'a>(&'a self, sid: SidRef<'a>) -> impl Iterator<Item = &'a Group> {
-        let entries: &'a [Group] = &self.entries;
-        let found = self.index.find(sid, |at| entries.get(at).map(|group| &group.sid));
-        found.filter_map(|at| entries.get(at))
+        self.index.find(sid, &self.entries, |group| &group.sid)
+    }
+
+    /// Returns whether it takes no search to know that no entry has this SID.
+    #[inline]
+    pub(crate) fn surely_lacks(&self, sid: SidRef<'_>) -> bool {
+        self.index.surely_lacks(sid)
+    }
+
+    /// Returns whether an entry with this SID has attributes of a kind.
+    #[inline]
+    pub(crate) fn holds(&self, sid: SidRef<'_>, counts: fn(GroupAttributes) -> bool) -> bool {
+        !self.index.surely_lacks(sid) && self.finds(sid, counts)
+    }
+
+    #[inline(never)]
+    fn finds(&self, sid: SidRef<'_>, counts: fn(GroupAttributes) -> bool) -> bool {
+        self.find(sid).any(|group| counts(group.attributes))
     }
 
     /// Returns the bytes a copy of this list needs.

@@ -1,8 +1,9 @@
 //! Finding a SID among many: which entries of a list have it.
 //!
-//! A table of buckets over positions in somebody else's list. The bucket of a SID follows from its first and last eight
-//! bytes, which tell the SIDs of one domain apart. Whoever makes many SIDs fall into one bucket gains nothing: a bucket is
-//! sorted, and a long one is searched by halves.
+//! A table of buckets over positions in somebody else's list, behind a filter of bits: most SIDs that a list is asked for
+//! are not in it, and nearly all of those cost one look at one word. Bit and bucket of a SID follow from its first and last
+//! eight bytes, which tell the SIDs of one domain apart. Whoever makes many SIDs fall into one bucket gains nothing: a
+//! bucket is sorted, and a long one is searched by halves.
 
 use alloc::sync::Arc;
 use alloc::vec;
@@ -13,6 +14,10 @@ use crate::sid::{Sid, SidRef};
 /// The positions of SIDs in a list, by SID.
 #[derive(Clone, Debug)]
 pub(crate) struct SidIndex {
+    /// A bit for each SID, and some more. At least one word; a power of two of them.
+    filter: Arc<[u64]>,
+    /// How far a hash is shifted to become the number of a bit.
+    filter_shift: u32,
     /// How far a hash is shifted to become the number of a bucket.
     shift: u32,
     /// Where each bucket begins in `slots`, and where the last one ends.
@@ -29,68 +34,84 @@ struct Slot {
 
 /// A bucket up to this long is read from end to end.
 const SHORT: usize = 8;
+/// Bits of the filter for each entry, at least: one in sixteen of the SIDs that are not there is searched for.
+const BITS_EACH: usize = 16;
 
 impl SidIndex {
     /// Makes the index of a list, given the SIDs of its entries in order. A SID may occur more than once.
     pub(crate) fn new<'s>(sids: impl Iterator<Item = &'s Sid> + Clone) -> Self {
         let count = sids.clone().count();
-        // Twice as many buckets as entries: most of those that are asked for and not there end at an empty bucket.
-        let bits = count.saturating_mul(2).max(2).next_power_of_two().trailing_zeros();
-        let shift = u64::BITS.saturating_sub(bits);
+        let shift_for = |many: usize| u64::BITS.saturating_sub(many.next_power_of_two().trailing_zeros());
+        let filter_shift = shift_for(count.saturating_mul(BITS_EACH).max(64));
+        let mut filter = vec![0u64; shifted(u64::MAX, filter_shift).saturating_add(1) / 64];
+        for sid in sids.clone() {
+            let (word, bit) = place(hash(sid.as_ref()), filter_shift);
+            if let Some(word) = filter.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        let shift = shift_for(count.max(2));
         let mut sorted: Vec<(usize, u64, SidRef<'s>, u32)> = (0u32..)
             .zip(sids)
-            .map(|(at, sid)| (bucket(sid.as_ref(), shift), sid.as_ref().tail(), sid.as_ref(), at))
+            .map(|(at, sid)| (shifted(hash(sid.as_ref()), shift), sid.as_ref().tail(), sid.as_ref(), at))
             .collect();
         sorted.sort_by(|a, b| (a.0, a.1, a.2.as_bytes(), a.3).cmp(&(b.0, b.1, b.2.as_bytes(), b.3)));
-        let mut starts = vec![0u32; 1usize.checked_shl(bits).unwrap_or(2).saturating_add(1)];
+        let mut starts = vec![0u32; shifted(u64::MAX, shift).saturating_add(2)];
         for (number, start) in starts.iter_mut().enumerate() {
             let before = sorted.partition_point(|(bucket, ..)| *bucket < number);
             *start = u32::try_from(before).unwrap_or(u32::MAX);
         }
         let slots = sorted.iter().map(|&(_, tail, _, at)| Slot { tail, at });
-        Self { shift, starts: starts.into(), slots: slots.collect() }
+        Self { filter: filter.into(), filter_shift, shift, starts: starts.into(), slots: slots.collect() }
     }
 
-    /// Returns the positions of the entries that have this SID, in order; `sid_at` says which SID stands at a position.
+    /// Returns whether it takes no search to know that no entry has this SID.
     #[inline]
-    pub(crate) fn find<'a, F>(&'a self, sid: SidRef<'a>, sid_at: F) -> impl Iterator<Item = usize> + 'a
-    where
-        F: Fn(usize) -> Option<&'a Sid> + 'a,
-    {
+    pub(crate) fn surely_lacks(&self, sid: SidRef<'_>) -> bool {
+        let (word, bit) = place(hash(sid), self.filter_shift);
+        self.filter.get(word).is_none_or(|word| word & bit == 0)
+    }
+
+    /// Returns the positions of the entries that have this SID, in order; `list` holds the entries, `sid_of` says which SID
+    /// one has.
+    #[inline]
+    pub(crate) fn find<'a, T>(
+        &'a self,
+        sid: SidRef<'a>,
+        list: &'a [T],
+        sid_of: fn(&T) -> &Sid,
+    ) -> impl Iterator<Item = &'a T> {
         let tail = sid.tail();
-        let slots = self.candidates(sid, tail, &sid_at);
+        let slots = self.candidates(sid, tail, list, sid_of);
         slots.iter().filter(move |slot| slot.tail == tail).filter_map(move |slot| {
-            let at = usize::try_from(slot.at).ok()?;
-            (*sid_at(at)? == sid).then_some(at)
+            let entry = list.get(usize::try_from(slot.at).ok()?)?;
+            (*sid_of(entry) == sid).then_some(entry)
         })
     }
 
     #[inline]
-    fn candidates<'a>(&'a self, sid: SidRef<'_>, tail: u64, sid_at: &dyn Fn(usize) -> Option<&'a Sid>) -> &'a [Slot] {
-        let number = bucket(sid, self.shift);
+    fn candidates<T>(&self, sid: SidRef<'_>, tail: u64, list: &[T], sid_of: fn(&T) -> &Sid) -> &[Slot] {
+        let number = shifted(hash(sid), self.shift);
         let Some([start, end, ..]) = self.starts.get(number..) else { return &[] };
         let (Ok(start), Ok(end)) = (usize::try_from(*start), usize::try_from(*end)) else { return &[] };
         match self.slots.get(start..end) {
             Some(slots) if slots.len() <= SHORT => slots,
-            Some(slots) => narrowed(slots, sid, tail, sid_at),
+            Some(slots) => narrowed(slots, sid, tail, list, sid_of),
             None => &[],
         }
     }
 
     /// Returns the bytes a copy of this index needs.
     pub(crate) fn size_of_copy(&self) -> usize {
-        size_of_val::<[u32]>(&self.starts).saturating_add(size_of_val::<[Slot]>(&self.slots))
+        let buckets = size_of_val::<[u32]>(&self.starts).saturating_add(size_of_val::<[Slot]>(&self.slots));
+        size_of_val::<[u64]>(&self.filter).saturating_add(buckets)
     }
 }
 
 #[cold]
-fn narrowed<'a>(
-    slots: &'a [Slot],
-    sid: SidRef<'_>,
-    tail: u64,
-    sid_at: &dyn Fn(usize) -> Option<&'a Sid>,
-) -> &'a [Slot] {
-    let bytes_of = |slot: &Slot| usize::try_from(slot.at).ok().and_then(sid_at).map(Sid::as_bytes);
+fn narrowed<'a, T>(slots: &'a [Slot], sid: SidRef<'_>, tail: u64, list: &[T], sid_of: fn(&T) -> &Sid) -> &'a [Slot] {
+    let bytes_of =
+        |slot: &Slot| usize::try_from(slot.at).ok().and_then(|at| list.get(at)).map(|entry| sid_of(entry).as_bytes());
     let wanted = (tail, Some(sid.as_bytes()));
     let start = slots.partition_point(|slot| (slot.tail, bytes_of(slot)) < wanted);
     let rest = slots.get(start..).unwrap_or(&[]);
@@ -98,12 +119,23 @@ fn narrowed<'a>(
     rest.get(..len).unwrap_or(&[])
 }
 
-/// The bucket of a SID: the high bits of a product depend on every bit of the factor.
+/// The high bits of a product depend on every bit of the factor; only they are used.
 #[inline]
-fn bucket(sid: SidRef<'_>, shift: u32) -> usize {
+fn hash(sid: SidRef<'_>) -> u64 {
     const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mixed = (sid.head().rotate_left(29) ^ sid.tail()).wrapping_mul(ODD);
-    usize::try_from(mixed.wrapping_shr(shift)).unwrap_or(usize::MAX)
+    (sid.head().rotate_left(29) ^ sid.tail()).wrapping_mul(ODD)
+}
+
+#[inline]
+fn shifted(hash: u64, shift: u32) -> usize {
+    usize::try_from(hash.wrapping_shr(shift)).unwrap_or(usize::MAX)
+}
+
+/// Which word of the filter, and which bit of the word.
+#[inline]
+fn place(hash: u64, shift: u32) -> (usize, u64) {
+    let number = hash.wrapping_shr(shift);
+    (usize::try_from(number / 64).unwrap_or(usize::MAX), 1u64.rotate_left(u32::try_from(number & 63).unwrap_or(0)))
 }
 
 #[cfg(test)]
@@ -111,7 +143,11 @@ mod tests {
     use super::*;
 
     fn found(list: &[Sid], sid: &Sid) -> Vec<usize> {
-        SidIndex::new(list.iter()).find(sid.as_ref(), |at| list.get(at)).collect()
+        let numbered: Vec<(usize, Sid)> = list.iter().copied().enumerate().collect();
+        let index = SidIndex::new(list.iter());
+        let found: Vec<usize> = index.find(sid.as_ref(), &numbered, |(_, sid)| sid).map(|(at, _)| *at).collect();
+        assert!(found.is_empty() || !index.surely_lacks(sid.as_ref()));
+        found
     }
 
     #[test]
@@ -119,7 +155,7 @@ mod tests {
         let sid = |n: u32| Sid::new(5, &[21, 1, 2, 3, n]).unwrap();
         let list: Vec<Sid> = (0..500).map(|n| sid(n * 3)).collect();
         for n in 0..1500 {
-            let expected: Vec<usize> = (n % 3 == 0).then_some((n / 3) as usize).into_iter().collect();
+            let expected: Vec<usize> = (n % 3 == 0).then_some(usize::try_from(n / 3).unwrap()).into_iter().collect();
             assert_eq!(found(&list, &sid(n)), expected);
         }
         assert_eq!(found(&[], &sid(1)), []);

@@ -11,20 +11,27 @@ pub(crate) struct WholeAce<'a> {
     bytes: &'a [u8],
 }
 
-/// What an entry says whose type has a mask and a SID and nothing else.
+/// What an allow or deny entry says that is about the object itself and has no condition.
 #[derive(Clone, Copy)]
 pub(crate) struct PlainParts<'a> {
+    pub(crate) is_allow: bool,
     pub(crate) mask: RequestedMask,
     pub(crate) sid: SidRef<'a>,
 }
 
 impl<'a> WholeAce<'a> {
+    /// The number of the type.
+    #[inline]
+    pub(crate) const fn number(self) -> u8 {
+        match self.bytes {
+            [number, ..] => *number,
+            [] => u8::MAX,
+        }
+    }
+
     #[inline]
     pub(crate) const fn kind(self) -> AceKind {
-        match self.bytes {
-            [number, ..] => AceKind::from_number(*number),
-            [] => AceKind::Unknown(u8::MAX),
-        }
+        AceKind::from_number(self.number())
     }
 
     /// Whether the entry takes part in evaluations of its object.
@@ -36,12 +43,17 @@ impl<'a> WholeAce<'a> {
         }
     }
 
-    /// Reads mask and SID, which must follow each other directly, as they do in plain allow and deny entries.
+    /// Reads mask and SID of an entry that is about the object itself and has no condition. Everything else is for
+    /// [`read`](Self::read).
     #[inline]
     pub(crate) fn plain_parts(self) -> Option<PlainParts<'a>> {
-        let [_, _, _, _, a, b, c, d, sid @ ..] = self.bytes else { return None };
-        let mask = RequestedMask(u32::from_le_bytes([*a, *b, *c, *d]));
-        plain_sid(sid).map(|(sid, _)| PlainParts { mask, sid })
+        let [number @ 0..=1, _, _, _, a, b, c, d, sid @ ..] = self.bytes else { return None };
+        let [1, count @ 0..=15, ..] = sid else { return None };
+        Some(PlainParts {
+            is_allow: *number == 0,
+            mask: RequestedMask(u32::from_le_bytes([*a, *b, *c, *d])),
+            sid: SidRef::validated(sid.get(..usize::from(*count).wrapping_mul(4).wrapping_add(8))?),
+        })
     }
 
     /// Takes the entry apart. Validation did the same, so this cannot fail.
@@ -49,14 +61,6 @@ impl<'a> WholeAce<'a> {
     pub(crate) fn read(self) -> Option<Ace<'a>> {
         Ace::parse(self.bytes).ok().map(|(ace, _)| ace)
     }
-}
-
-/// Splits a SID from the front of `bytes`, or returns `None` when there is none.
-#[inline]
-fn plain_sid(bytes: &[u8]) -> Option<(SidRef<'_>, &[u8])> {
-    let [1, count @ 0..=15, ..] = bytes else { return None };
-    let (sid, rest) = bytes.split_at_checked(usize::from(*count).wrapping_mul(4).wrapping_add(8))?;
-    Some((SidRef::validated(sid), rest))
 }
 
 /// Measures an entry at the front of `bytes` if it is one of a type with a mask and a SID, and valid. Everything else

@@ -93,10 +93,14 @@ impl PreparedToken {
     }
 
     #[inline]
+    fn holds(&self, sid: SidRef<'_>, holding: Holding) -> bool {
+        !self.index.surely_lacks(sid) && self.holding(sid).contains(holding)
+    }
+
+    #[inline(never)]
     fn holding(&self, sid: SidRef<'_>) -> Holding {
-        let members: &[Member] = &self.members;
-        let mut found = self.index.find(sid, |at| members.get(at).map(|member| &member.sid));
-        found.next().and_then(|at| members.get(at)).map_or(Holding::empty(), |member| member.holding)
+        let mut found = self.index.find(sid, &self.members, |member| &member.sid);
+        found.next().map_or(Holding::empty(), |member| member.holding)
     }
 }
 
@@ -108,23 +112,28 @@ impl From<&TokenState> for PreparedToken {
 
 impl Members for &PreparedToken {
     #[inline]
+    fn surely_lacks(self, sid: SidRef<'_>) -> bool {
+        self.index.surely_lacks(sid)
+    }
+
+    #[inline]
     fn allows(self, sid: SidRef<'_>) -> bool {
-        self.holding(sid).contains(Holding::ALLOW)
+        self.holds(sid, Holding::ALLOW)
     }
 
     #[inline]
     fn denies(self, sid: SidRef<'_>) -> bool {
-        self.holding(sid).contains(Holding::DENY)
+        self.holds(sid, Holding::DENY)
     }
 
     #[inline]
     fn restricts(self, sid: SidRef<'_>) -> bool {
-        self.holding(sid).contains(Holding::RESTRICTING)
+        self.holds(sid, Holding::RESTRICTING)
     }
 
     #[inline]
     fn is_package(self, sid: SidRef<'_>) -> bool {
-        self.holding(sid).contains(Holding::PACKAGE)
+        self.holds(sid, Holding::PACKAGE)
     }
 }
 

@@ -41,7 +41,7 @@ pub enum AuditedBy {
 /// O(entries × log groups) comparisons.
 #[must_use]
 pub fn audit(request: &AccessRequest<'_>, answer: &Result<Grant<'_>, Denial>, global: AclRef<'_>) -> Option<AuditedBy> {
-    let descriptor = request.descriptor.filter(|_| request.mode == AccessMode::User)?;
+    let descriptor = request.descriptor.as_ref().filter(|_| request.mode == AccessMode::User)?;
     let token = request.subject.effective();
     let walk = Walk { request, token, members: token, descriptor, asked: request.asked(), may_stop: false };
     let own = walk.audited_by(descriptor.sacl().entries(), answer).map(|index| AuditedBy::Object { index });

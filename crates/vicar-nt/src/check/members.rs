@@ -7,6 +7,8 @@ use crate::well_known;
 /// Answers what a check asks about one SID. There are two: a token state, which looks into its lists one after the other,
 /// and a prepared token, which looked beforehand. They answer alike.
 pub(crate) trait Members: Copy {
+    /// Whether it takes no search to know that the subject holds `sid` in none of these ways.
+    fn surely_lacks(self, sid: SidRef<'_>) -> bool;
     /// Whether allow entries for `sid` are about the subject.
     fn allows(self, sid: SidRef<'_>) -> bool;
     /// Whether deny entries for `sid` are about the subject.
@@ -18,6 +20,11 @@ pub(crate) trait Members: Copy {
 }
 
 impl Members for &TokenState {
+    #[inline]
+    fn surely_lacks(self, sid: SidRef<'_>) -> bool {
+        !self.is_restricted() && self.app_container().is_none() && self.surely_holds_not(sid)
+    }
+
     #[inline]
     fn allows(self, sid: SidRef<'_>) -> bool {
         self.counts_for_allow(sid)

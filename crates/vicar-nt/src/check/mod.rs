@@ -285,11 +285,14 @@ fn open<'r, 'a, M: Members, T: Trace>(
 }
 
 /// Judges the caller's arguments, by the caller's rules, and finds the descriptor.
-fn judge_question<'a, T: Trace>(request: &AccessRequest<'a>, trace: &mut T) -> Result<DescriptorRef<'a>, Refusal> {
+fn judge_question<'r, 'a, T: Trace>(
+    request: &'r AccessRequest<'a>,
+    trace: &mut T,
+) -> Result<&'r DescriptorRef<'a>, Refusal> {
     let level = request.subject.level();
     let descriptor = match request.api {
         Api::SeAccessCheck => {
-            let descriptor = request.descriptor.ok_or(Refusal::NoDescriptor)?;
+            let descriptor = request.descriptor.as_ref().ok_or(Refusal::NoDescriptor)?;
             let is_enough = request.subject.may_act();
             trace.step(|| Step::Level { level, is_enough });
             match level {
@@ -307,7 +310,7 @@ fn judge_question<'a, T: Trace>(request: &AccessRequest<'a>, trace: &mut T) -> R
             if !is_enough {
                 return Err(Refusal::LevelTooLow(level));
             }
-            let descriptor = request.descriptor.ok_or(Refusal::NoDescriptor)?;
+            let descriptor = request.descriptor.as_ref().ok_or(Refusal::NoDescriptor)?;
             if descriptor.owner().is_none() || descriptor.group().is_none() {
                 return Err(Refusal::IncompleteDescriptor);
             }

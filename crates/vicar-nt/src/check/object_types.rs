@@ -62,16 +62,7 @@ impl<'n, 't> Tree<'n, 't> {
         self.nodes
     }
 
-    /// Whether every right of `mask` is decided at the object, so that no entry about it changes anything any more. With
-    /// object types, nothing is ever taken for settled.
     #[inline]
-    pub(super) fn is_settled(&self, mask: AccessMask, has_package: bool) -> bool {
-        let root = self.root();
-        self.types.is_empty()
-            && (root.granted | root.denied).contains(mask)
-            && (!has_package || root.package.contains(mask))
-    }
-
     pub(super) fn has_types(&self) -> bool {
         !self.types.is_empty()
     }

@@ -23,7 +23,7 @@ pub(super) struct Walk<'r, 'a, M> {
     pub(super) token: &'a TokenState,
     /// Who answers which SIDs the token holds.
     pub(super) members: M,
-    pub(super) descriptor: DescriptorRef<'a>,
+    pub(super) descriptor: &'r DescriptorRef<'a>,
     /// What is asked for by name, whoever has to grant it.
     pub(super) asked: AccessMask,
     /// Whether reading may stop as soon as the root is decided.
@@ -65,6 +65,9 @@ const fn role(kind: AceKind) -> Role {
     }
 }
 
+/// Only a privilege grants ACCESS_SYSTEM_SECURITY, and MAXIMUM_ALLOWED is no right.
+const NEVER_BY_ENTRY: AccessMask = AccessMask::ACCESS_SYSTEM_SECURITY.union(AccessMask::MAXIMUM_ALLOWED);
+
 const fn is_conditional(kind: AceKind) -> bool {
     matches!(
         kind,
@@ -80,10 +83,16 @@ pub(super) enum Match {
     Nobody,
 }
 
+/// OWNER RIGHTS and PRINCIPAL SELF have one sub-authority, which most SIDs in lists have not.
+#[inline]
+fn may_stand_for_another(sid: SidRef<'_>) -> bool {
+    matches!(sid.as_bytes(), [_, 1, ..])
+}
+
 fn names_owner_rights(ace: WholeAce<'_>) -> bool {
-    match (ace.kind(), ace.plain_parts()) {
-        (AceKind::Allow | AceKind::Deny, Some(parts)) => parts.sid == well_known::OWNER_RIGHTS,
-        _ => ace.read().is_some_and(|ace| ace.parts().is_some_and(|parts| parts.sid == well_known::OWNER_RIGHTS)),
+    match ace.plain_parts() {
+        Some(parts) => parts.sid == well_known::OWNER_RIGHTS,
+        None => ace.read().is_some_and(|ace| ace.parts().is_some_and(|parts| parts.sid == well_known::OWNER_RIGHTS)),
     }
 }
 
@@ -99,7 +108,7 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
         let has_owner_rights_ace = match dacl {
             Dacl::List(list) if is_owner => list.whole_aces().any(|ace| {
                 let takes_part = !matches!(role(ace.kind()), Role::None | Role::Unknown) && ace.is_effective();
-                takes_part && names_owner_rights(ace)
+                names_owner_rights(ace) && takes_part
             }),
             Dacl::List(_) | Dacl::Absent | Dacl::Null => false,
         };
@@ -162,63 +171,78 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
             }
         }
         let has_package = pass == Pass::Normal && self.token.app_container().is_some();
-        // Which rights can still matter: what was not asked for is not answered.
-        let concerned = if self.may_stop { self.asked } else { !AccessMask::NONE };
+        let mut open = self.open_rights(tree, has_package);
         for (index, ace) in (0u16..).zip(list.whole_aces()) {
-            let kind = ace.kind();
-            let (mask, sid, outcome) = match (kind, ace.plain_parts()) {
-                (AceKind::Allow | AceKind::Deny, Some(PlainParts { mask, sid })) => {
-                    let mask = self.map(mask);
-                    if !T::LISTENS && (!ace.is_effective() || tree.is_settled(mask & concerned, has_package)) {
-                        continue;
-                    }
-                    let effect = if kind == AceKind::Allow { Effect::Allow } else { Effect::Deny };
-                    (mask, Some(sid), self.apply_plain(ace, effect, mask, sid, pass, tree))
-                }
-                _ => {
-                    let Some(ace) = ace.read() else { continue };
-                    let parts = ace.parts();
-                    let mask = parts.map_or(AccessMask::NONE, |parts| self.map(parts.mask));
-                    (mask, parts.map(|parts| parts.sid), self.apply(&ace, mask, pass, tree))
-                }
-            };
-            trace.step(|| Step::Ace { pass, index, kind, sid: sid.map(SidRef::to_sid), mask, outcome });
-            if !self.may_stop {
+            if !T::LISTENS && self.is_idle(ace, open) {
                 continue;
             }
-            let root = tree.root();
-            if root.denied.intersects(wanted) {
-                return Err(Refusal::DenyAce { pass, index });
+            let (mask, sid, outcome) = self.apply_whole(ace, pass, tree);
+            trace.step(|| Step::Ace { pass, index, kind: ace.kind(), sid: sid.map(SidRef::to_sid), mask, outcome });
+            if self.may_stop {
+                let root = tree.root();
+                if root.denied.intersects(wanted) {
+                    return Err(Refusal::DenyAce { pass, index });
+                }
+                if root.granted.contains(wanted) && (!has_package || root.package.contains(self.asked)) {
+                    break;
+                }
             }
-            if root.granted.contains(wanted) && (!has_package || root.package.contains(self.asked)) {
-                break;
-            }
+            open = self.open_rights(tree, has_package);
         }
         Ok(())
     }
 
-    /// The rights of an entry, mapped. Only a privilege grants ACCESS_SYSTEM_SECURITY, and MAXIMUM_ALLOWED is no right.
+    /// Which rights an entry about the object itself could still move. What was not asked for is not answered, and what
+    /// is decided stays so. With object types, everything stays open.
     #[inline]
-    fn map(&self, mask: RequestedMask) -> AccessMask {
-        const NEVER: AccessMask = AccessMask::ACCESS_SYSTEM_SECURITY.union(AccessMask::MAXIMUM_ALLOWED);
-        self.request.mapping.map(mask).without(NEVER)
+    fn open_rights(&self, tree: &Tree<'_, '_>, has_package: bool) -> AccessMask {
+        let root = tree.root();
+        let decided = root.granted | root.denied;
+        let decided = if has_package { decided & root.package } else { decided };
+        match (tree.has_types(), self.may_stop) {
+            (true, _) => !AccessMask::NONE,
+            (false, true) => self.asked.without(decided),
+            (false, false) => !decided,
+        }
     }
 
-    /// What [`apply`](Self::apply) does, for an entry that is about the object itself and has no condition.
+    /// Whether it takes no search to know that an entry changes nothing. This is where long lists are read fast: what is
+    /// not surely idle is taken apart by [`apply`](Self::apply).
     #[inline]
-    fn apply_plain(
+    fn is_idle(&self, ace: WholeAce<'_>, open: AccessMask) -> bool {
+        let Some(PlainParts { mask, sid, .. }) = ace.plain_parts() else { return false };
+        !ace.is_effective()
+            || !self.map(mask).intersects(open)
+            || (!may_stand_for_another(sid) && self.members.surely_lacks(sid))
+    }
+
+    #[inline(never)]
+    fn apply_whole<'s>(
         &self,
-        ace: WholeAce<'_>,
-        effect: Effect,
-        mask: AccessMask,
-        sid: SidRef<'_>,
+        ace: WholeAce<'s>,
         pass: Pass,
         tree: &mut Tree<'_, '_>,
-    ) -> AceOutcome {
-        if !ace.is_effective() {
-            return AceOutcome::InheritOnly;
-        }
-        Self::move_rights(effect, self.match_sid(sid, effect, pass), 0, mask, tree)
+    ) -> (AccessMask, Option<SidRef<'s>>, AceOutcome) {
+        let Some(PlainParts { is_allow, mask, sid }) = ace.plain_parts() else {
+            let Some(ace) = ace.read() else { return (AccessMask::NONE, None, AceOutcome::NotForDacl) };
+            let parts = ace.parts();
+            let mask = parts.map_or(AccessMask::NONE, |parts| self.map(parts.mask));
+            return (mask, parts.map(|parts| parts.sid), self.apply(&ace, mask, pass, tree));
+        };
+        let mask = self.map(mask);
+        let effect = if is_allow { Effect::Allow } else { Effect::Deny };
+        let outcome = if ace.is_effective() {
+            Self::move_rights(effect, self.match_sid(sid, effect, pass), 0, mask, tree)
+        } else {
+            AceOutcome::InheritOnly
+        };
+        (mask, Some(sid), outcome)
+    }
+
+    /// The rights of an entry, mapped.
+    #[inline]
+    fn map(&self, mask: RequestedMask) -> AccessMask {
+        self.request.mapping.map(mask).without(NEVER_BY_ENTRY)
     }
 
     #[inline]
@@ -231,6 +255,7 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
         }
     }
 
+    #[inline(never)]
     fn apply(&self, ace: &Ace<'_>, mask: AccessMask, pass: Pass, tree: &mut Tree<'_, '_>) -> AceOutcome {
         if !ace.is_effective() {
             return AceOutcome::InheritOnly;
@@ -298,11 +323,14 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
     where
         'a: 's,
     {
-        match sid.as_bytes() {
-            // Both have one sub-authority, which most SIDs in lists have not.
-            [_, 1, ..] if sid == well_known::OWNER_RIGHTS => self.descriptor.owner(),
-            [_, 1, ..] if sid == well_known::PRINCIPAL_SELF => Some(self.request.self_sid.unwrap_or(sid)),
-            _ => Some(sid),
+        if !may_stand_for_another(sid) {
+            Some(sid)
+        } else if sid == well_known::OWNER_RIGHTS {
+            self.descriptor.owner()
+        } else if sid == well_known::PRINCIPAL_SELF {
+            Some(self.request.self_sid.unwrap_or(sid))
+        } else {
+            Some(sid)
         }
     }
 

@@ -285,13 +285,13 @@ impl TokenState {
     /// Returns whether the device is an enabled member of `sid`.
     #[must_use]
     pub fn device_counts_for_allow(&self, sid: SidRef<'_>) -> bool {
-        self.device_groups.find(sid).any(|group| group.attributes.counts_for_allow())
+        self.device_groups.holds(sid, GroupAttributes::counts_for_allow)
     }
 
     /// Returns whether the device is a member of `sid` for deny entries.
     #[must_use]
     pub fn device_counts_for_deny(&self, sid: SidRef<'_>) -> bool {
-        self.device_groups.find(sid).any(|group| group.attributes.counts_for_deny())
+        self.device_groups.holds(sid, GroupAttributes::counts_for_deny)
     }
 
     /// Returns this state with another process trust SID, or none.
@@ -312,31 +312,35 @@ impl TokenState {
     /// Returns whether allow ACEs for `sid` count for this subject.
     ///
     /// # Cost
-    /// O(log groups) comparisons of at most 68 bytes. No allocation.
+    /// Does not grow with the number of groups. No allocation.
     #[must_use]
+    #[inline]
     pub fn counts_for_allow(&self, sid: SidRef<'_>) -> bool {
-        if self.user.sid == sid && self.user.attributes.counts_for_allow() {
-            return true;
-        }
-        self.groups.find(sid).any(|group| group.attributes.counts_for_allow())
+        (self.user.sid == sid && self.user.attributes.counts_for_allow())
+            || self.groups.holds(sid, GroupAttributes::counts_for_allow)
+    }
+
+    /// Returns whether it takes no search to know that `sid` is neither the user nor a group.
+    #[inline]
+    pub(crate) fn surely_holds_not(&self, sid: SidRef<'_>) -> bool {
+        self.groups.surely_lacks(sid) && self.user.sid != sid
     }
 
     /// Returns whether deny ACEs for `sid` count for this subject; a deny-only SID does.
     ///
     /// # Cost
-    /// O(log groups) comparisons of at most 68 bytes. No allocation.
+    /// Does not grow with the number of groups. No allocation.
     #[must_use]
+    #[inline]
     pub fn counts_for_deny(&self, sid: SidRef<'_>) -> bool {
-        if self.user.sid == sid && self.user.attributes.counts_for_deny() {
-            return true;
-        }
-        self.groups.find(sid).any(|group| group.attributes.counts_for_deny())
+        (self.user.sid == sid && self.user.attributes.counts_for_deny())
+            || self.groups.holds(sid, GroupAttributes::counts_for_deny)
     }
 
     /// Returns whether `sid` is one of the restricting SIDs, for allow and deny alike.
     #[must_use]
     pub fn is_restricting(&self, sid: SidRef<'_>) -> bool {
-        self.restricting.as_ref().is_some_and(|list| list.find(sid).next().is_some())
+        self.restricting.as_ref().is_some_and(|list| list.holds(sid, |_| true))
     }
 
     /// Returns whether the token has the enabled local Administrators group.

@@ -10,6 +10,7 @@
 
 mod assign;
 mod audit;
+mod batch;
 mod bytes;
 mod case;
 mod check_properties;
