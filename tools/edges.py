@@ -26,6 +26,8 @@ OUTSIDE = {
     "vicar-os": {"libc", "rustix", "zeroize"},
     "vicar-ntifs": set(),
 }
+# Builds that try interleavings out; nothing that is shipped is built so.
+TRIALS = {"cfg(loom)", "cfg(shuttle)"}
 # Crates with code that is not Rust. `ring` compiles its own C and assembly and needs nothing installed but a C compiler.
 LINKS = {"ring"}
 PERMISSIVE = {

@@ -9,11 +9,11 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    clippy::wildcard_enum_match_arm,
     reason = "a helper of a test that fails is a test that fails; indices and counts are the test's own"
 )]
 
 mod cast;
+mod crowd;
 mod op;
 mod rules;
 mod stage;

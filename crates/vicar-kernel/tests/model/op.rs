@@ -127,11 +127,11 @@ impl Random {
         usize::try_from(self.next() >> 33).unwrap_or(0) % limit
     }
 
-    fn flag(&mut self) -> bool {
+    pub(crate) fn flag(&mut self) -> bool {
         self.next() >> 63 == 1
     }
 
-    fn level(&mut self) -> ImpersonationLevel {
+    pub(crate) fn level(&mut self) -> ImpersonationLevel {
         // Impersonation is what most things are about.
         let all = ImpersonationLevel::ALL;
         if self.flag() { ImpersonationLevel::Impersonation } else { all[self.below(all.len())] }
@@ -145,7 +145,7 @@ impl Random {
         }
     }
 
-    fn qos(&mut self) -> Qos {
+    pub(crate) fn qos(&mut self) -> Qos {
         let tracking = if self.flag() { Tracking::Static } else { Tracking::Dynamic };
         let reach = if self.flag() { Reach::AllHeld } else { Reach::EffectiveOnly };
         Qos { level: self.level(), tracking, reach }

@@ -102,7 +102,8 @@ pub(crate) fn gate(profile: Profile, strict: bool, process: &Facts, token: &Fact
     if token.user != process.user && !made_by_process {
         return false; // G7
     }
-    if process.is_restricted && !token.is_restricted && !(made_by_process && !strict) {
+    let excused = made_by_process && !strict;
+    if process.is_restricted && !token.is_restricted && !excused {
         return false; // G8
     }
     // G10
@@ -156,8 +157,16 @@ pub(crate) fn adjust(profile: Profile, strict: bool, token: &mut Facts, index: u
     }
 }
 
-/// Whether a static copy or a live token is kept, and with which reach, 3.1 and 2.2.
-pub(crate) fn captured_reach(policy: &Policy, dynamic: bool, from_thread: bool, asked: bool, worn: bool) -> bool {
+/// Where a capture comes from, and what is asked of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) dynamic: bool,
+    pub(crate) from_thread: bool,
+    pub(crate) effective_only: bool,
+}
+
+/// Whether the captured context is restricted to what is enabled, 3.1 and 2.2. `worn` is the client's own restriction.
+pub(crate) fn captured_reach(policy: &Policy, asked: Asked, worn: bool) -> bool {
     let strict = *policy == Policy::strict();
-    asked || (worn && (strict || (dynamic && from_thread)))
+    asked.effective_only || (worn && (strict || (asked.dynamic && asked.from_thread)))
 }

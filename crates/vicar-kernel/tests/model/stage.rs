@@ -16,7 +16,7 @@ use vicar_nt::{ImpersonationLevel, NtStatus, RequestedMask};
 
 use crate::cast::{PRIVILEGES, Role};
 use crate::op::Op;
-use crate::rules::{self, Change, Facts, Held, Protection, Worn};
+use crate::rules::{self, Asked, Change, Facts, Held, Protection, Worn};
 
 /// Most contexts and handles at a time.
 const MOST: usize = 6;
@@ -208,9 +208,8 @@ impl Stage {
         };
         assert_eq!(allowed, Ok(()));
         let dynamic = qos.tracking == Tracking::Dynamic;
-        let asked = qos.reach == Reach::EffectiveOnly;
-        let effective_only =
-            rules::captured_reach(self.system.policy(), dynamic, from_thread, asked, worn_effective_only);
+        let asked = Asked { dynamic, from_thread, effective_only: qos.reach == Reach::EffectiveOnly };
+        let effective_only = rules::captured_reach(self.system.policy(), asked, worn_effective_only);
         let is_direct = dynamic && !remote;
         assert_eq!(context.is_direct(), is_direct);
         let changes = self.tokens[source].changes;
@@ -578,8 +577,8 @@ impl Stage {
         let (source, held, worn_effective_only) = self.effective(thread);
         assert_eq!(rules::capture(held, qos.level, false), Ok(()));
         let dynamic = qos.tracking == Tracking::Dynamic;
-        let asked = qos.reach == Reach::EffectiveOnly;
-        let effective_only = rules::captured_reach(self.system.policy(), dynamic, true, asked, worn_effective_only);
+        let asked = Asked { dynamic, from_thread: true, effective_only: qos.reach == Reach::EffectiveOnly };
+        let effective_only = rules::captured_reach(self.system.policy(), asked, worn_effective_only);
         let changes = self.tokens[source].changes;
         let token = if dynamic {
             source
