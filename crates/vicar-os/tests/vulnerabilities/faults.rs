@@ -61,7 +61,7 @@ pub(crate) fn v08_a_failing_call_at_any_position_fails_closed() {
         [("setgroups", "ENOMEM"), ("setresgid", "EAGAIN"), ("setresuid", "EAGAIN"), ("capset", "EPERM")]
     {
         let mut ends = Ends::default();
-        for position in POSITIONS {
+        for position in POSITIONS.filter(|position| *position < 18 || position % 4 == 0) {
             tampered(call, &format!("error={error}:when={position}"), &mut ends);
         }
         println!("{call}: {} runs without a wrong answer, {} ended the process", ends.whole, ends.aborted);
@@ -79,7 +79,7 @@ pub(crate) fn v31_a_step_that_did_nothing_is_found_out() {
     }
     for call in ["setgroups", "setresgid", "setresuid"] {
         let mut ends = Ends::default();
-        for position in POSITIONS.step_by(2) {
+        for position in POSITIONS.step_by(4) {
             tampered(call, &format!("retval=0:when={position}"), &mut ends);
         }
         println!("{call}: {} runs without a wrong answer, {} ended the process", ends.whole, ends.aborted);

@@ -1,9 +1,10 @@
 //! Files: who owns what is made, what is refused, and what a write takes away.
 
-use crate::hostile;
+use crate::numbers::Numbers;
+use crate::racer;
 use crate::scratch::Scratch;
 use crate::world::{every_road, every_sticky_road, raw_word, status, word};
-use rustix::fs::{CWD, FileType, Mode, OFlags, XattrFlags};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, XattrFlags};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
 
@@ -168,8 +169,8 @@ pub(crate) fn v26_a_link_leads_only_where_the_client_may_go() {
                 symlink(format!("../{name}"), scratch.path(&format!("play/{name}"))).unwrap();
                 std::os::unix::fs::lchown(scratch.path(&format!("play/{name}")), Some(61_001), Some(61_001)).unwrap();
             }
-            hostile::exchange_for_ever(61_001, &scratch.path("play/d"), &scratch.path("play/secret"));
-            hostile::exchange_for_ever(61_001, &scratch.path("play/d"), &scratch.path("play/roots"));
+            racer::exchange_for_ever(61_001, &scratch.path("play/d"), &scratch.path("play/secret"));
+            racer::exchange_for_ever(61_001, &scratch.path("play/d"), &scratch.path("play/roots"));
         },
         |world| {
             let alice = world.client(61_001, &[]);
@@ -233,6 +234,58 @@ pub(crate) fn v39_objects_are_born_with_their_owner() {
                 format!("{}", owners.len() == 7 && owners.iter().all(|ids| *ids == (61_001, 61_001)))
             });
             assert_eq!(said, "true");
+        },
+    );
+}
+
+/// Found by experiment: access(2) answers for the real user. With AT_EACCESS the answer is what open does.
+pub(crate) fn v44_access_is_what_open_does() {
+    const FILES: u32 = 10_000;
+    const PEOPLE: [(u32, &[u32]); 4] =
+        [(61_001, &[]), (61_002, &[61_300, 61_301]), (61_003, &[61_302]), (61_004, &[61_300, 61_302, 61_303])];
+    const GROUPS: [u32; 4] = [61_300, 61_301, 61_302, 61_303];
+    every_road(
+        |scratch| {
+            directory(scratch, "many", 0o755, 0, 0);
+            let mut numbers = Numbers(44);
+            for index in 0..FILES {
+                let name = format!("many/{index}");
+                let uid = 61_001 + numbers.below(5);
+                let (mode, group) = (numbers.mode(), GROUPS[numbers.index(4)]);
+                scratch.file(&name, mode, uid, group);
+                if numbers.once_in(2) {
+                    let acl = numbers.acl(&[61_001, 61_002, 61_003], &GROUPS);
+                    let path = scratch.path(&name);
+                    rustix::fs::setxattr(path, "system.posix_acl_access", &acl, XattrFlags::empty()).unwrap();
+                }
+            }
+        },
+        |world| {
+            let mut total = [0_u32; 2];
+            for (position, (uid, groups)) in (0..).zip(PEOPLE) {
+                let who = world.client(uid, groups);
+                let said = world.act(&who, move |dir| {
+                    let mut count = [0_u32; 2];
+                    for index in (position..FILES).step_by(4) {
+                        let path = dir.join("many").join(index.to_string());
+                        for (access, flags) in [
+                            (Access::READ_OK, OFlags::RDONLY),
+                            (Access::WRITE_OK, OFlags::WRONLY),
+                            (Access::READ_OK | Access::WRITE_OK, OFlags::RDWR),
+                        ] {
+                            let may = rustix::fs::accessat(CWD, &path, access, AtFlags::EACCESS).err();
+                            let does = rustix::fs::open(&path, flags | OFlags::CLOEXEC, Mode::empty()).err();
+                            assert_eq!(may, does, "{uid} {path:?} {access:?}");
+                            count[usize::from(does.is_none())] += 1;
+                        }
+                    }
+                    format!("{} {}", count[0], count[1])
+                });
+                let (refused, allowed) = said.split_once(' ').unwrap();
+                total[0] += refused.parse::<u32>().unwrap();
+                total[1] += allowed.parse::<u32>().unwrap();
+            }
+            assert!(total[0] + total[1] == 3 * FILES && total[0] > FILES / 4 && total[1] > FILES / 4, "{total:?}");
         },
     );
 }

@@ -1,24 +1,11 @@
 //! Groups: all of the client's, none of the server's, at every length, on every road.
 
+use crate::numbers::Numbers;
 use crate::scratch::{Scratch, identity};
 use crate::world::{every_road, every_server_road, every_sticky_road, one_road, status, word};
 use rustix::fs::Gid;
 use std::process::Command;
 use vicar_os::{IdentityError, KernelGid, KernelUid, UnixIdentity};
-
-/// A small generator: the same seed, the same numbers.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: u64) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
 
 /// Gives this process, which is root, groups that no client has, as a server started from a busy account would have.
 fn servers_groups() {

@@ -2,6 +2,7 @@
 # Arguments: the server's process, "all" or "quiet", then NAME=NUMBER of system calls.
 use strict; use warnings; use IO::Select; use Time::HiRes qw(usleep);
 my ($pid, $mode, @pairs) = @ARGV;
+$pid += 0;
 my %nr = map { split /=/ } @pairs;
 my (%won, %failed); my $tries = 0; my $rounds = 0;
 sub said { my ($what, $ok) = @_; $tries++; if ($ok) { $won{$what}++ } else { $failed{$what}{0 + $!}++ } }
@@ -31,14 +32,14 @@ until ($input->can_read(0)) {
         call('ioprio_set', 1, $tid, (3 << 13));
         for my $file ("/proc/$pid/task/$tid", "/proc/$tid") {
             for my $name (qw(mem environ maps smaps auxv stack syscall pagemap personality clear_refs io)) {
-                $! = 0; said("read $name", open(my $f, '<', "$file/$name") && defined(sysread($f, my $x, 1)) && !$!);
+                $! = 0; my $f; said("read $name", open($f, '<', "$file/$name") && defined(sysread($f, my $x, 1)) && !$!);
             }
             for my $name (qw(mem clear_refs oom_score_adj comm uid_map gid_map setgroups loginuid attr/current coredump_filter timerslack_ns)) {
                 next unless -e "$file/$name";
-                $! = 0; said("write $name", open(my $f, '+<', "$file/$name") && defined(syswrite($f, "0")));
+                $! = 0; my $f; said("write $name", open($f, '+<', "$file/$name") && defined(syswrite($f, "0")));
             }
             for my $name (qw(exe cwd root ns/user ns/mnt)) { $! = 0; said("link $name", defined(readlink("$file/$name"))) }
-            for my $name (qw(fd fdinfo map_files ns)) { $! = 0; said("list $name", opendir(my $d, "$file/$name") && $name ne 'ns') }
+            for my $name (qw(fd fdinfo map_files ns)) { $! = 0; my $d; said("list $name", opendir($d, "$file/$name") && $name ne 'ns') }
         }
         if ($mode eq 'all') {
             call('setpriority', 0, $tid, 1);
@@ -55,7 +56,7 @@ until ($input->can_read(0)) {
         require POSIX; POSIX::close($fd);
     }
     $rounds++;
-    usleep($mode eq 'all' ? 500 : 20_000);
+    usleep($mode eq 'all' ? 500 : 250_000);
 }
 for my $what (sort keys %failed) {
     for my $errno (sort keys %{ $failed{$what} }) { print "failed $what: $errno\n" }

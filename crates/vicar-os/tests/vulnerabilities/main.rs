@@ -17,8 +17,10 @@ mod faults;
 mod files;
 mod groups;
 mod hostile;
+mod numbers;
 mod panics;
 mod powers;
+mod racer;
 mod road;
 #[path = "../acting/scratch.rs"]
 mod scratch;
@@ -66,6 +68,7 @@ const TESTS: &[alone::Test] = &[
     ("v40_only_captured_groups_count", groups::v40_only_captured_groups_count),
     ("v41_who_may_act_as_whom", who::v41_who_may_act_as_whom),
     ("v43_no_namespace_is_entered", audit::v43_no_namespace_is_entered),
+    ("v44_access_is_what_open_does", files::v44_access_is_what_open_does),
     ("v45_a_message_never_says_root", who::v45_a_message_never_says_root),
     ("every_number_is_here_or_elsewhere", elsewhere::every_number_is_here_or_elsewhere),
 ];
