@@ -235,3 +235,13 @@ fn assign_answers_one_question_by_arguments() {
     assert_eq!(vicar(&["assign", "--user", "??"], "").status.code(), Some(2));
     assert_eq!(vicar(&["assign"], "").status.code(), Some(2));
 }
+
+#[test]
+fn a_refusal_says_what_would_have_helped() {
+    let args = ["check", "--sddl", "O:SYG:SYD:(A;;FR;;;BU)", "--desired", "0x1", "--user", "S-1-22-1-7", "--explain"];
+    let text = String::from_utf8(vicar(&args, "").stdout).unwrap();
+    assert!(text.contains("would help: being, or being in, ") && text.contains("(entry 0)"), "{text}");
+    let output = vicar(&[&args[..], &["--json"]].concat(), "");
+    let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["would_help"].as_array().unwrap().len(), 1);
+}

@@ -16,7 +16,9 @@ mod central;
 mod limit;
 mod members;
 mod object_types;
+mod remedy;
 mod request;
+mod staging;
 mod step;
 mod walk;
 
@@ -26,11 +28,13 @@ use alloc::vec::Vec;
 pub use answer::{Denial, Grant, NodeAnswer, Pass, Refusal};
 pub use audit::{AuditedBy, audit};
 pub(crate) use members::Members;
+pub use remedy::{Basis, Remedy, remedies};
 pub use request::{
     AccessMode, AccessRequest, Api, AppContainerIntegrity, CentralPolicy, CentralRule, CheckOptions, ObjectType,
     OwnerWhenWriteRestricted, Subject, TypedDenyWithoutList, UnknownAces, UnknownCentralPolicy,
 };
 pub(crate) use limit::trust_dominates;
+pub use staging::{StagedDifference, staged_difference};
 pub use step::{AceOutcome, IntegrityOutcome, Step};
 
 use crate::descriptor::{Dacl, DescriptorRef};

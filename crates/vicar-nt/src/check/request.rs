@@ -108,6 +108,9 @@ pub struct CentralRule<'a> {
     pub applies: Option<&'a [u8]>,
     /// Holds the DACL that must grant too.
     pub descriptor: DescriptorRef<'a>,
+    /// Holds the DACL that is proposed in its place, if one is. It decides nothing; see
+    /// [`staged_difference`](crate::check::staged_difference).
+    pub proposed: Option<DescriptorRef<'a>>,
 }
 
 /// Whether entries of unknown types are passed over.

@@ -180,7 +180,11 @@ pub(crate) fn ask<R>(row: &Json, ask: impl FnOnce(&AccessRequest<'_>) -> R) -> R
         .map(|(_, rules)| {
             rules
                 .iter()
-                .map(|(sd, applies)| CentralRule { applies: applies.as_deref(), descriptor: sd.as_ref() })
+                .map(|(sd, applies)| CentralRule {
+                    applies: applies.as_deref(),
+                    descriptor: sd.as_ref(),
+                    proposed: None,
+                })
                 .collect()
         })
         .collect();

@@ -6,7 +6,7 @@ mod token;
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
-use vicar_nt::check::{Api, ObjectType, decide, decide_each, explain};
+use vicar_nt::check::{Api, ObjectType, decide, decide_each, explain, remedies};
 use vicar_nt::descriptor::Descriptor;
 use vicar_nt::privilege::PrivilegeState;
 use vicar_nt::token::TokenState;
@@ -195,6 +195,8 @@ fn answer(case: &Case, wants_steps: bool, wants_json: bool) -> Exit {
         let (answer, steps) = explain(request);
         (answer.map(|grant| grant.mask()), steps)
     });
+    let found = if wants_steps { case.ask(remedies) } else { Vec::new() };
+    let found: Vec<String> = found.iter().map(|remedy| story::name_remedy(remedy, &case.mapping)).collect();
     let rows = steps.iter().filter_map(|step| story::tell(step, &case.mapping));
     let rows: Vec<story::Row> = if wants_steps { rows.collect() } else { Vec::new() };
     if wants_json {
@@ -208,6 +210,7 @@ fn answer(case: &Case, wants_steps: bool, wants_json: bool) -> Exit {
         if let (true, Some(out)) = (wants_steps, out.as_object_mut()) {
             let steps = rows.iter().map(|row| json!({ "step": row.step, "what": row.what, "result": row.result }));
             out.insert("steps".to_owned(), steps.collect());
+            out.insert("would_help".to_owned(), json!(found));
         }
         println!("{out}");
     } else {
@@ -215,6 +218,9 @@ fn answer(case: &Case, wants_steps: bool, wants_json: bool) -> Exit {
         let (step_width, what_width) = (width(|row| &row.step), width(|row| &row.what));
         for row in &rows {
             println!("{:<step_width$}  {:<what_width$}  {}", row.step, row.what, row.result);
+        }
+        for remedy in &found {
+            println!("would help: {remedy}");
         }
         match &verdict {
             Ok(mask) if !wants_steps => println!("granted {mask}"),

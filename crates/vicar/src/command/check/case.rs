@@ -230,7 +230,7 @@ impl Case {
 
 impl Rule {
     fn borrow(&self) -> CentralRule<'_> {
-        CentralRule { applies: self.applies.as_deref(), descriptor: self.descriptor.as_ref() }
+        CentralRule { applies: self.applies.as_deref(), descriptor: self.descriptor.as_ref(), proposed: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The steps of a check, in words.
 
-use vicar_nt::check::{AccessMode, AceOutcome, IntegrityOutcome, Pass, Refusal, Step};
+use vicar_nt::check::{AccessMode, AceOutcome, Basis, IntegrityOutcome, Pass, Refusal, Remedy, Step};
 use vicar_nt::condition::Truth;
 use vicar_nt::{AccessMask, GenericMapping, RequestedMask, Sid, sddl, well_known};
 
@@ -232,5 +232,32 @@ fn name_sid(sid: &Sid) -> String {
         (22, [1, uid]) => format!("Unix user {uid}"),
         (22, [2, gid]) => format!("Unix group {gid}"),
         _ => sddl::print_sid(sid.as_ref(), None),
+    }
+}
+
+/// Says what would change the answer, in words.
+pub(super) fn name_remedy(remedy: &Remedy, mapping: &GenericMapping) -> String {
+    let name = |sid: &Sid| name_sid(sid);
+    match remedy {
+        Remedy::AskForLess { granted } => format!("asking for no more than {}", gives(*granted, mapping)),
+        Remedy::MapGenericRights => "mapping generic rights before asking".to_owned(),
+        Remedy::Level(level) => format!("a client at level {level}"),
+        Remedy::Privilege { privilege, is_present: true } => format!("enabling {privilege}"),
+        Remedy::Privilege { privilege, is_present: false } => format!("holding {privilege}"),
+        Remedy::Integrity(level) => format!("integrity {level}"),
+        Remedy::Trust(sid) => format!("process trust {}", name(sid)),
+        Remedy::Membership { sid, is_present, basis } => {
+            let how = if *is_present { "an enabled membership in" } else { "being, or being in," };
+            let why = match basis {
+                Basis::Ace(index) => format!("entry {index}"),
+                Basis::Owner => "the owner".to_owned(),
+            };
+            format!("{how} {} ({why})", name(sid))
+        }
+        Remedy::NoMembership { sid, index } => format!("not being in {} (entry {index})", name(sid)),
+        Remedy::RestrictingSid { sid, index } => format!("the restricting SID {} (entry {index})", name(sid)),
+        Remedy::Capability { sid, index } => format!("the capability {} (entry {index})", name(sid)),
+        Remedy::Condition { index, holds: true } => format!("the condition of entry {index}, if it held"),
+        Remedy::Condition { index, holds: false } => format!("the condition of entry {index}, if it did not hold"),
     }
 }
