@@ -1,4 +1,5 @@
-//! Routine by status: the reviewed table of what every routine can answer, held against the source, the cases and the pool.
+//! Routine by status: the reviewed table of what every routine can answer, held against the source, the cases, the handles
+//! and the pool.
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::panic,
@@ -12,8 +13,8 @@ use std::path::Path;
 use vicar_kernel::anonymous::{AnonymousLogon, EveryoneIncludesAnonymous};
 use vicar_kernel::elevate::{Acting, Elevated};
 use vicar_kernel::handle::right;
-use vicar_kernel::nt::Caller;
-use vicar_kernel::object::{Handles, process_right, thread_right};
+use vicar_kernel::nt::{Caller, GroupsChange, PrivilegeChange};
+use vicar_kernel::object::{HandleValue, Handles, process_right, thread_right};
 use vicar_kernel::token::{DuplicateKind, InfoClass, Setting};
 use vicar_kernel::work::{OnBugCheck, WorkQueue, WorkQueueOptions};
 use vicar_kernel::{
@@ -92,8 +93,11 @@ fn every_status_has_a_number_and_every_case_a_function() {
             count += 1;
         }
         assert!(!row.cases.is_empty(), "{}: no case", row.name);
-        for case in &row.cases {
-            assert!(numbers::has_case(case), "{}: {case} is no function", row.name);
+        let bodies: Vec<&str> = row.cases.iter().filter_map(|case| numbers::body(case)).collect();
+        assert_eq!(bodies.len(), row.cases.len(), "{}: a test is no function", row.name);
+        for status in row.statuses.iter().filter(|status| !groups.contains(status) && **status != "SUCCESS") {
+            let short = if *status == "BAD_IMPERSONATION_LEVEL" { "BAD" } else { status };
+            assert!(bodies.iter().any(|body| body.contains(short)), "{}: no test shows {status}", row.name);
         }
     }
     println!("{} routines, {count} answers", rows().len());
@@ -341,6 +345,10 @@ fn sweep(profile: Profile, swept: &mut BTreeMap<&'static str, u64>) {
             assert_eq!(after, before, "{names:?}, charge {nth} of {charges}, {profile:?}");
         }
         pool.fail_nth(0);
+        pool.limit_bytes(Some(pool.in_use_bytes()));
+        let status = operation().unwrap_err();
+        assert!([NtStatus::QUOTA_EXCEEDED, NtStatus::NO_MEMORY].contains(&status), "{names:?}: {status}");
+        pool.limit_bytes(None);
         for name in *names {
             let most = swept.entry(name).or_insert(0);
             *most = (*most).max(charges);
@@ -351,4 +359,185 @@ fn sweep(profile: Profile, swept: &mut BTreeMap<&'static str, u64>) {
 /// Closes what was opened, or passes the refusal on.
 fn close(handles: &Handles, opened: Result<vicar_kernel::object::HandleValue, NtStatus>) -> Result<(), NtStatus> {
     handles.close(opened?)
+}
+
+/// Asks every routine that takes a handle for its answer to no handle, a wrong one and one without rights.
+#[test]
+fn every_handle_is_tested_for_being_one_its_type_and_its_rights() {
+    let world = World::new();
+    let thread = world.thread(Who::Sys);
+    let handles = Handles::new(&world.system);
+    let caller = Caller { thread: &thread, handles: &handles };
+    let anonymous = AnonymousLogon::new(&world.system, EveryoneIncludesAnonymous::No).unwrap();
+    let none = vicar_nt::AccessMask::NONE;
+    let token = |rights| handles.add_token(TokenHandle::with_rights(world.imp(Who::B, Imp), rights)).unwrap();
+    let (weak_token, good_token) = (token(none), token(right::ALL));
+    let weak_thread = handles.add_thread(&thread, none).unwrap();
+    let good_thread = handles.add_thread(&thread, thread_right::ALL).unwrap();
+    let weak_process = handles.add_process(thread.process(), none).unwrap();
+    let good_process = handles.add_process(thread.process(), process_right::ALL).unwrap();
+    let copy = Duplicate { kind: DuplicateKind::Impersonation, level: Some(Imp), reach: Reach::AllHeld };
+    let descriptor = vicar_nt::sddl::parse("O:SYG:SYD:(A;;FA;;;WD)", None).unwrap();
+    let access = vicar_kernel::access::Access {
+        descriptor: Some(descriptor.as_ref()),
+        desired: vicar_nt::RequestedMask(1),
+        previously_granted: vicar_nt::RequestedMask::NONE,
+        mapping: vicar_nt::GenericMapping::FILE,
+        mode: vicar_nt::check::AccessMode::User,
+    };
+    type Ask<'a> = Box<dyn Fn(HandleValue) -> Result<(), NtStatus> + 'a>;
+    let qos = STATIC.to_bytes();
+    // Name, a handle without rights, one of another type, and the call.
+    let rows: Vec<(&str, HandleValue, HandleValue, Ask<'_>)> = vec![
+        ("NtAccessCheck", weak_token, good_thread, Box::new(|h| caller.access_check(h, &access).map(drop))),
+        (
+            "NtAdjustGroupsToken",
+            weak_token,
+            good_thread,
+            Box::new(|h| caller.adjust_groups(h, GroupsChange::Reset).map(drop)),
+        ),
+        (
+            "NtAdjustPrivilegesToken",
+            weak_token,
+            good_process,
+            Box::new(|h| caller.adjust_privileges(h, PrivilegeChange::DisableAll).map(drop)),
+        ),
+        ("NtCompareTokens", weak_token, good_thread, Box::new(|h| caller.compare_tokens(good_token, h).map(drop))),
+        ("NtDuplicateToken", weak_token, good_thread, Box::new(|h| caller.duplicate_token(h, None, copy).map(drop))),
+        ("ZwDuplicateToken", weak_token, good_thread, Box::new(|h| caller.duplicate_token(h, None, copy).map(drop))),
+        ("NtFilterToken", weak_token, good_thread, Box::new(|h| caller.filter_token(h, &NOTHING).map(drop))),
+        (
+            "NtImpersonateAnonymousToken",
+            weak_thread,
+            good_token,
+            Box::new(|h| caller.impersonate_anonymous(&anonymous, h).map(drop)),
+        ),
+        (
+            "NtImpersonateThread",
+            weak_thread,
+            good_token,
+            Box::new(|h| caller.impersonate_thread(h, good_thread, qos).map(drop)),
+        ),
+        (
+            "ZwImpersonateThread",
+            weak_thread,
+            good_token,
+            Box::new(|h| caller.impersonate_thread(good_thread, h, qos).map(drop)),
+        ),
+        (
+            "NtOpenProcessToken",
+            weak_process,
+            good_thread,
+            Box::new(|h| caller.open_process_token(h, right::QUERY.into()).map(drop)),
+        ),
+        (
+            "NtOpenProcessTokenEx",
+            weak_process,
+            good_token,
+            Box::new(|h| caller.open_process_token(h, right::QUERY.into()).map(drop)),
+        ),
+        (
+            "NtOpenThreadToken",
+            weak_thread,
+            good_process,
+            Box::new(|h| caller.open_thread_token(h, right::QUERY.into(), OpenAs::Caller).map(drop)),
+        ),
+        (
+            "NtOpenThreadTokenEx",
+            weak_thread,
+            good_token,
+            Box::new(|h| caller.open_thread_token(h, right::QUERY.into(), OpenAs::Process).map(drop)),
+        ),
+        (
+            "NtPrivilegeCheck",
+            weak_token,
+            good_thread,
+            Box::new(|h| caller.privilege_check(h, &mut [], vicar_nt::privilege::Need::All).map(drop)),
+        ),
+        (
+            "NtQueryInformationToken",
+            weak_token,
+            good_thread,
+            Box::new(|h| caller.query_token(h, 1, 1000).map(drop).map_err(|error| error.status)),
+        ),
+        ("NtSetInformationProcess", weak_process, good_thread, Box::new(|h| caller.set_process_token(h, good_token))),
+        (
+            "NtSetInformationThread",
+            weak_thread,
+            good_token,
+            Box::new(|h| caller.set_thread_token(h, HandleValue::NULL).map(drop)),
+        ),
+        (
+            "PsAssignImpersonationToken",
+            weak_token,
+            good_thread,
+            Box::new(|h| {
+                // No token at all is a wish to revert, not a mistake.
+                let h = if h.is_null() { HandleValue::new(3) } else { h };
+                caller.set_thread_token(good_thread, h).map(drop)
+            }),
+        ),
+        (
+            "NtSetInformationToken",
+            weak_token,
+            good_thread,
+            Box::new(|h| caller.set_token(h, Setting::DefaultDacl(None), 8)),
+        ),
+        (
+            "ObReferenceObjectByHandle",
+            weak_thread,
+            good_token,
+            Box::new(|h| handles.thread(h, thread_right::QUERY_INFORMATION).map(drop)),
+        ),
+    ];
+    for (name, weak, other, ask) in &rows {
+        assert_eq!(ask(HandleValue::NULL), Err(NtStatus::INVALID_HANDLE), "{name}");
+        assert_eq!(ask(*other), Err(NtStatus::OBJECT_TYPE_MISMATCH), "{name}");
+        assert_eq!(ask(*weak), Err(NtStatus::ACCESS_DENIED), "{name}");
+    }
+    let asked: BTreeSet<&str> = rows.iter().map(|row| row.0).collect();
+    let listed: BTreeSet<&str> =
+        self::rows().iter().filter(|row| row.statuses.contains(&"handle")).map(|row| row.name).collect();
+    assert_eq!(asked, listed);
+}
+
+#[test]
+fn the_answers_of_an_access_check_to_what_is_asked_wrongly() {
+    let world = World::new();
+    let ask = |descriptor: &vicar_nt::descriptor::Descriptor, desired| {
+        let access = vicar_kernel::access::Access {
+            descriptor: Some(descriptor.as_ref()),
+            desired,
+            previously_granted: vicar_nt::RequestedMask::NONE,
+            mapping: vicar_nt::GenericMapping::FILE,
+            mode: vicar_nt::check::AccessMode::User,
+        };
+        let se = SubjectContext::capture(&world.wearing(Who::B, Imp)).access_check(&access).map(drop);
+        (se, world.imp(Who::B, Imp).access_check(&access).map(drop))
+    };
+    let whole = vicar_nt::sddl::parse("O:SYG:SYD:(A;;FA;;;WD)", None).unwrap();
+    let audit = vicar_nt::AccessMask::ACCESS_SYSTEM_SECURITY.into();
+    let not_held = Err(NtStatus::PRIVILEGE_NOT_HELD);
+    assert_eq!(ask(&whole, audit), (not_held, not_held));
+    let ownerless = vicar_nt::sddl::parse("D:(A;;FA;;;WD)", None).unwrap();
+    let read = vicar_nt::RequestedMask(1);
+    assert_eq!(ask(&ownerless, read).1, Err(NtStatus::INVALID_SECURITY_DESCR));
+}
+
+#[test]
+fn a_refresh_that_may_not_capture_says_so() {
+    let world = World::new();
+    let thread = world.thread(Who::Sys);
+    let mut live = ClientContext::capture(&thread, DYNAMIC, Local).unwrap();
+    let low = crate::fixture::Identification;
+    let _ = thread.impersonate_token(&world.imp(Who::B, low), terms(low)).unwrap();
+    assert_eq!(live.refresh(&thread).unwrap_err(), NtStatus::BAD_IMPERSONATION_LEVEL);
+    let handles = Handles::new(&world.system);
+    let subject = SubjectContext::capture(&thread);
+    let opened = handles.open_thread(&subject, &thread, thread_right::ALL.into());
+    assert_eq!(opened, Err(NtStatus::BAD_IMPERSONATION_LEVEL));
+    let group = [(vicar_nt::well_known::GUESTS, vicar_nt::token::GroupChange::Enable)];
+    let token = handles.add_token(TokenHandle::with_rights(world.token(Who::A), right::ALL)).unwrap();
+    let caller = Caller { thread: &thread, handles: &handles };
+    assert_eq!(caller.adjust_groups(token, GroupsChange::List(&group)), Ok(NtStatus::NOT_ALL_ASSIGNED));
 }
