@@ -27,6 +27,7 @@ use crate::pool::{Charge, Purpose};
 use crate::qos::{Locality, Qos, Reach, Tracking};
 use crate::system::System;
 use crate::thread::ThreadRef;
+use crate::token::TokenRef;
 
 mod client;
 mod names;
@@ -47,6 +48,15 @@ pub const WITHOUT_QOS: Qos =
 /// CreateFile (page, SECURITY_IDENTIFICATION); CVE-2003-0496.
 pub const CAUTIOUS: Qos =
     Qos { level: ImpersonationLevel::Identification, tracking: Tracking::Static, reach: Reach::EffectiveOnly };
+
+/// Whether the account that a server runs under may pass remote clients on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DelegationTrust {
+    /// It may.
+    Trusted,
+    /// It may not.
+    NotTrusted,
+}
 
 /// The bytes of one stored client context.
 const CONTEXT_SIZE: usize = 72;
@@ -224,9 +234,13 @@ impl Pipe {
             Tracking::Static => Some(store(opener, qos)?),
             Tracking::Dynamic => None,
         };
+        Self::connect(inner, opener.system(), qos, author)
+    }
+
+    fn connect(inner: &Arc<Inner>, system: &System, qos: Qos, author: Option<Stored>) -> Result<PipeClient, NtStatus> {
         let generation = inner.generations.fetch_add(1, Ordering::Relaxed);
         let connection = Box::new(Connection {
-            system: opener.system().clone(),
+            system: system.clone(),
             qos,
             generation,
             author,
@@ -245,6 +259,33 @@ impl Pipe {
         drop(state);
         inner.changed.notify_all();
         Ok(PipeClient::new(Arc::clone(inner), qos, generation))
+    }
+
+    /// Opens the client end for a client on another machine, whom a transport has signed in here.
+    ///
+    /// What such a client says about quality of service is not heard: the server's account decides how far it may go, and
+    /// the client is the same for every message.
+    ///
+    /// # Inputs
+    /// - `client`: the token of the sign-in; an impersonation token's own level is the ceiling.
+    ///
+    /// # Errors
+    /// - as for [`Pipe::open`] with static tracking.
+    ///
+    /// # Source
+    /// CreateFile (page, security flags of remote pipes); spec/nt-impersonation 2.24.
+    #[track_caller]
+    pub fn open_remote(&self, client: &TokenRef, server: DelegationTrust) -> Result<PipeClient, NtStatus> {
+        let most = match server {
+            DelegationTrust::Trusted => ImpersonationLevel::Delegation,
+            DelegationTrust::NotTrusted => ImpersonationLevel::Impersonation,
+        };
+        let level = client.level().map_or(most, |own| most.capped_by(own));
+        let qos = Qos { level, tracking: Tracking::Static, reach: Reach::EffectiveOnly };
+        self.0.state().may_open()?;
+        let charge = client.system().pool().charge(Purpose::ClientContext, CONTEXT_SIZE)?;
+        let context = ClientContext::from_token(client, qos, Locality::Local)?;
+        Self::connect(&self.0, client.system(), qos, Some(Stored { context, _charge: charge }))
     }
 
     /// Reads up to `limit` bytes of the oldest message; its author becomes the one to impersonate.

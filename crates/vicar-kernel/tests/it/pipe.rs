@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vicar_kernel::pipe::{Pipe, PipeClient, WITHOUT_QOS};
+use vicar_kernel::pipe::{DelegationTrust, Pipe, PipeClient, WITHOUT_QOS};
 use vicar_kernel::{GateStep, Outcome, Process, Qos, Thread, ThreadRef};
 use vicar_nt::{NtStatus, Sid};
 
@@ -314,4 +314,26 @@ fn what_waits_in_a_pipe_is_paid_for_and_given_back() {
     drop(end);
     drop(pipe);
     assert_eq!((world.system.balance(), world.system.pool().in_use_bytes()), before);
+}
+
+#[test]
+fn a_remote_clients_level_is_the_servers_accounts() {
+    let world = World::new();
+    let server = world.thread(Who::Ns);
+    let level = |token: &vicar_kernel::TokenRef, trust| {
+        let pipe = Pipe::new();
+        let end = pipe.open_remote(token, trust)?;
+        end.write(&world.thread(Who::A), b"hello")?;
+        pipe.read(10)?;
+        let _ = pipe.impersonate(&server)?;
+        assert_eq!(worn_user(&server), user_b());
+        Ok::<_, NtStatus>(server.reference_impersonation().unwrap().level)
+    };
+    let (trusted, not) = (DelegationTrust::Trusted, DelegationTrust::NotTrusted);
+    let primary = world.token(Who::B);
+    assert_eq!(level(&primary, trusted), Ok(vicar_nt::ImpersonationLevel::Delegation));
+    assert_eq!(level(&primary, not), Ok(Imp));
+    assert_eq!(level(&world.imp(Who::B, Imp), trusted), Ok(Imp));
+    let identified = world.imp(Who::B, Identification);
+    assert_eq!(level(&identified, not), Err(NtStatus::BAD_IMPERSONATION_LEVEL));
 }
