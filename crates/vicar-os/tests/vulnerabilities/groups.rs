@@ -26,7 +26,7 @@ pub(crate) fn v06_any_order_of_groups_is_the_same_set() {
                 for _ in 0..length {
                     // Some that count, some that do not, and duplicates.
                     let group = if numbers.below(2) == 0 { 61_300 + numbers.below(10) } else { numbers.below(900) + 1 };
-                    list.push(u32::try_from(group).unwrap());
+                    list.push(group);
                 }
                 let said = world.act(&world.client(61_001, &list), |dir| {
                     GROUPS

@@ -28,7 +28,6 @@ until ($input->can_read(0)) {
         call('kcmp', $$, $tid, 0, 0, 0);
         call('move_pages', $tid, 0, 0, 0, 0, 0);
         call('get_robust_list', $tid, $buffer, $buffer) if $tid != 0;
-        call('setpgid', $tid, $$);
         call('ioprio_set', 1, $tid, (3 << 13));
         for my $file ("/proc/$pid/task/$tid", "/proc/$tid") {
             for my $name (qw(mem environ maps smaps auxv stack syscall pagemap personality clear_refs io)) {

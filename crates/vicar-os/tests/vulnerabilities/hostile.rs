@@ -32,7 +32,6 @@ pub(crate) fn be_hostile(plan: &str) {
         ("kcmp", libc::SYS_kcmp),
         ("move_pages", libc::SYS_move_pages),
         ("get_robust_list", libc::SYS_get_robust_list),
-        ("setpgid", libc::SYS_setpgid),
         ("ioprio_set", libc::SYS_ioprio_set),
         ("setpriority", libc::SYS_setpriority),
         ("sched_setaffinity", libc::SYS_sched_setaffinity),

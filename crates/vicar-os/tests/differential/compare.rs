@@ -1,0 +1,104 @@
+//! The run: the same batch by the yardstick and by every road, each on its own copy of the tree.
+
+use crate::hostile::attack;
+use crate::keeper::{Keeper, YARDSTICK};
+use crate::numbers::Numbers;
+use crate::operation::Batch;
+use crate::people::{COUNT, USERS, identity};
+use crate::road::{Act, ROADS};
+use crate::watchdog::{Declared, Watchdog};
+use crate::worker::Workers;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use vicar_os::{ClientContext, LogonKind, StartOptions, Starting};
+
+const SEED: &str = "VICAR_DIFFERENTIAL_SEED";
+
+/// Operations on one tree before it is compared and made anew.
+const ROUND: usize = 5000;
+
+pub(crate) fn every_road_is_the_client() {
+    run(200_000, Duration::from_secs(60));
+}
+
+pub(crate) fn a_million_operations() {
+    run(1_000_000, Duration::from_secs(3600));
+}
+
+fn run(wanted: usize, limit: Duration) {
+    let given = std::env::var(SEED).ok().map(|seed| seed.parse::<u64>().unwrap());
+    let mut seed = given.unwrap_or_else(|| u64::from(std::process::id()) << 20);
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    // As root: the trees, the people who are themselves for good, and one of them who attacks.
+    let mut keeper = Keeper::start();
+    let mut workers = Workers::start(&keeper.copy(YARDSTICK));
+    let attacker = attack(USERS[0], "quiet");
+    let server = Starting::begin(StartOptions::default()).unwrap().finish().unwrap();
+    let clients: Vec<ClientContext> =
+        (0..COUNT).map(|who| server.logon(LogonKind::Network, &identity(who)).unwrap()).collect();
+    let declared = Arc::new(Declared::default());
+    let watchdog = Watchdog::start(&declared);
+    let started = Instant::now();
+    let (mut done, mut allowed, mut rounds, mut kept) = (0, 0, 0_u32, Duration::ZERO);
+    {
+        let acts: Vec<(&str, Act)> = ROADS.iter().map(|road| (road.name, (road.start)(&server))).collect();
+        while done < wanted && started.elapsed() < limit {
+            let building = Instant::now();
+            keeper.build(seed);
+            kept += building.elapsed();
+            let mut numbers = Numbers(seed);
+            let mut here = 0;
+            while here < ROUND {
+                let step = numbers.next();
+                let batch = Batch::of(step);
+                let who = batch.who;
+                workers.give(who, step);
+                let mut said = Vec::new();
+                for (name, act) in &acts {
+                    let (root, declared) = (keeper.copy(name), Arc::clone(&declared));
+                    let job = move || {
+                        let _acting = declared.acts_for(who);
+                        Batch::of(step).perform(&root)
+                    };
+                    said.push((*name, act(&clients[who], Box::new(job)).unwrap()));
+                }
+                let truth = workers.take(who);
+                for (name, found) in &said {
+                    assert!(*found == truth, "{}", report(name, seed, &batch, &truth, found));
+                }
+                here += batch.operations.len();
+                allowed += truth.lines().filter(|line| !line.starts_with("errno ")).count();
+            }
+            let comparing = Instant::now();
+            let same = keeper.compare();
+            kept += comparing.elapsed();
+            assert_eq!(same, "ok", "{SEED}={seed}");
+            (done, seed, rounds) = (done + here, seed + 1, rounds + 1);
+        }
+    }
+    let (seconds, watched) = (started.elapsed().as_secs(), watchdog.end());
+    println!(
+        "{done} operations on {rounds} trees by {} roads, {allowed} allowed; \
+         {seconds} s of which {} for the trees; {watched:?}",
+        ROADS.len(),
+        kept.as_secs()
+    );
+    assert!(done > 2_000 && allowed > done / 12 && allowed < done, "{allowed} of {done} were allowed");
+    assert!(watched.acting > 10, "{watched:?}");
+    if let Some(attacker) = attacker {
+        let report = attacker.end();
+        println!("{} hostile attempts", report.tries);
+        report.all_refused();
+    }
+}
+
+/// What differed, and how to see it again.
+fn report(road: &str, seed: u64, batch: &Batch, truth: &str, found: &str) -> String {
+    let mut text = format!("{road} differs from {}; again with {SEED}={seed}\n", identity(batch.who));
+    for (index, operation) in batch.operations.iter().enumerate() {
+        let (truth, found) = (truth.lines().nth(index), found.lines().nth(index));
+        let mark = if truth == found { ' ' } else { '!' };
+        text.push_str(&format!("{mark} {operation:?}\n    {truth:?}\n    {found:?}\n"));
+    }
+    text
+}

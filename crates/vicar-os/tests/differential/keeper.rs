@@ -1,0 +1,116 @@
+//! A process that stays root: makes the trees, compares them, and removes them, also when the test fails.
+
+use crate::road::ROADS;
+use crate::tree;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// Names the directory in the process that is to be the keeper.
+pub(crate) const KEEPER: &str = "VICAR_TEST_KEEPER";
+
+/// The copy that the yardstick works on; the others are named after the roads.
+pub(crate) const YARDSTICK: &str = "dropped";
+
+fn copies() -> Vec<&'static str> {
+    std::iter::once(YARDSTICK).chain(ROADS.iter().map(|road| road.name)).collect()
+}
+
+/// Where a copy begins. Links of a tree lead up to two directories out of it: what is there is the copy's own, and not
+/// writable.
+fn root_of(directory: &Path, copy: &str) -> PathBuf {
+    directory.join(copy).join("around/it/tree")
+}
+
+/// What the keeper does until its input ends.
+pub(crate) fn keep() {
+    let directory = PathBuf::from(std::env::var_os(KEEPER).unwrap());
+    for line in std::io::stdin().lock().lines() {
+        let line = line.unwrap();
+        let done = std::panic::catch_unwind(|| match line.strip_prefix("build ") {
+            Some(seed) => {
+                rebuild(&directory, seed.parse().unwrap());
+                "ok".to_owned()
+            }
+            None => compare(&directory),
+        });
+        println!("{}", done.unwrap_or_else(|_| "the keeper panicked".to_owned()));
+    }
+    let _ = std::fs::remove_dir_all(directory);
+}
+
+fn rebuild(directory: &Path, seed: u64) {
+    for copy in copies() {
+        let root = root_of(directory, copy);
+        if root.exists() {
+            std::fs::remove_dir_all(&root).unwrap();
+        }
+        std::fs::create_dir_all(root.parent().unwrap()).unwrap();
+        tree::build(&root, seed);
+    }
+}
+
+fn compare(directory: &Path) -> String {
+    let wanted = tree::digest(&root_of(directory, YARDSTICK));
+    for copy in copies() {
+        let found = tree::digest(&root_of(directory, copy));
+        if found != wanted {
+            let difference = wanted.lines().zip(found.lines()).find(|(one, other)| one != other);
+            return format!("the copy of {copy} differs: {difference:?}");
+        }
+    }
+    "ok".to_owned()
+}
+
+pub(crate) struct Keeper {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    directory: PathBuf,
+}
+
+impl Keeper {
+    /// Starts the keeper, as root, on a new directory that everybody may enter.
+    pub(crate) fn start() -> Self {
+        let directory = std::env::temp_dir().join(format!("vicar-differential-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .env(KEEPER, &directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, input, output, directory }
+    }
+
+    pub(crate) fn copy(&self, name: &str) -> PathBuf {
+        root_of(&self.directory, name)
+    }
+
+    /// Makes all copies anew.
+    pub(crate) fn build(&mut self, seed: u64) {
+        assert_eq!(self.ask(&format!("build {seed}")), "ok");
+    }
+
+    /// Whether all copies are the same: `ok`, or where they differ.
+    pub(crate) fn compare(&mut self) -> String {
+        self.ask("compare")
+    }
+
+    fn ask(&mut self, line: &str) -> String {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).unwrap();
+        answer.trim_end().to_owned()
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.wait();
+    }
+}
