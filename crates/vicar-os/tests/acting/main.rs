@@ -9,8 +9,6 @@
 
 #[path = "../alone/mod.rs"]
 mod alone;
-mod attack;
-mod inject;
 mod pool;
 mod powerless;
 mod refuse;
@@ -31,33 +29,12 @@ fn main() -> ExitCode {
             ("the_identity_ends_with_the_closure_also_by_panic", the_identity_ends_with_the_closure_also_by_panic),
             ("acting_does_not_nest", acting_does_not_nest),
             ("references_balance", references_balance),
-            (
-                "attack::a_program_run_inside_the_closure_is_powerless",
-                attack::a_program_run_inside_the_closure_is_powerless,
-            ),
-            (
-                "attack::a_thread_made_inside_the_closure_serves_nobody",
-                attack::a_thread_made_inside_the_closure_serves_nobody,
-            ),
-            ("attack::no_capability_is_left_while_acting", attack::no_capability_is_left_while_acting),
-            (
-                "attack::the_client_cannot_signal_or_trace_the_server",
-                attack::the_client_cannot_signal_or_trace_the_server,
-            ),
-            (
-                "attack::a_set_group_directory_leaks_no_server_group",
-                attack::a_set_group_directory_leaks_no_server_group,
-            ),
             ("refuse::below_impersonation_nothing_runs", refuse::below_impersonation_nothing_runs),
             ("refuse::what_the_kernel_cannot_hold_is_refused", refuse::what_the_kernel_cannot_hold_is_refused),
             ("refuse::root_and_the_anonymous_uid_are_no_clients", refuse::root_and_the_anonymous_uid_are_no_clients),
             ("refuse::a_second_thread_stops_start_up", refuse::a_second_thread_stops_start_up),
             ("refuse::a_context_of_another_server_is_refused", refuse::a_context_of_another_server_is_refused),
             ("refuse::an_adjusted_token_is_projected_anew", refuse::an_adjusted_token_is_projected_anew),
-            (
-                "inject::a_failing_call_at_any_position_fails_closed",
-                inject::a_failing_call_at_any_position_fails_closed,
-            ),
             ("pool::threads_rest_anonymous", pool::threads_rest_anonymous),
             ("pool::every_job_runs_as_its_client", pool::every_job_runs_as_its_client),
             ("pool::a_panic_ends_the_job_and_nothing_else", pool::a_panic_ends_the_job_and_nothing_else),
@@ -81,6 +58,10 @@ fn main() -> ExitCode {
             (
                 "powerless::a_user_with_lent_ids_is_root_of_its_own_namespace",
                 powerless::a_user_with_lent_ids_is_root_of_its_own_namespace,
+            ),
+            (
+                "powerless::one_of_the_two_capabilities_is_given_up_too",
+                powerless::one_of_the_two_capabilities_is_given_up_too,
             ),
             ("powerless::denied_setgroups_is_said_aloud", powerless::denied_setgroups_is_said_aloud),
         ],
