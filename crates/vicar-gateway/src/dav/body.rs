@@ -3,6 +3,9 @@
 use super::property::Change;
 use super::xml::{Content, Element, QualifiedName, XmlError, parse};
 
+/// Longest `owner` of a lock in bytes, as it is kept.
+pub const OWNER_LIMIT: usize = 4 * 1024;
+
 /// What a PROPFIND asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
@@ -22,8 +25,8 @@ pub enum Wanted {
 pub struct LockWish {
     /// Exclusive or shared.
     pub scope: Scope,
-    /// What the client says about itself, as it was sent.
-    pub owner: Option<Element>,
+    /// What the client says about itself, as XML that stands alone.
+    pub owner: Option<String>,
 }
 
 /// Whether others may have a lock too.
@@ -96,7 +99,8 @@ pub fn proppatch(body: &[u8]) -> Result<Vec<Change>, XmlError> {
 /// Reads the body of a LOCK; an empty one asks for a refresh and gives `None`.
 ///
 /// # Errors
-/// - [`XmlError`] when it is not a `lockinfo` document for a write lock.
+/// - [`XmlError`] when it is not a `lockinfo` document for a write lock; [`XmlError::Limit`] for an `owner` longer than
+///   [`OWNER_LIMIT`], which would be kept as long as the lock is.
 ///
 /// # Source
 /// RFC 4918 9.10, 14.11.
@@ -112,7 +116,17 @@ pub fn lock(body: &[u8]) -> Result<Option<LockWish>, XmlError> {
         (Some(_), Some(_)) | (None, None) => return Err(MISSING),
     };
     root.dav_child("locktype").and_then(|kind| kind.dav_child("write")).ok_or(MISSING)?;
-    Ok(Some(LockWish { scope, owner: root.dav_child("owner").cloned() }))
+    let owner = root.dav_child("owner").map(owner_text).transpose()?;
+    Ok(Some(LockWish { scope, owner }))
+}
+
+fn owner_text(owner: &Element) -> Result<String, XmlError> {
+    let mut text = String::new();
+    owner.write(&mut text);
+    if text.len() > OWNER_LIMIT {
+        return Err(XmlError::Limit { what: "bytes of an owner", limit: OWNER_LIMIT });
+    }
+    Ok(text)
 }
 
 fn document(body: &[u8], local: &str) -> Result<Element, XmlError> {
@@ -174,5 +188,10 @@ mod tests {
         assert!(matches!(wish, Ok(Some(LockWish { scope: Scope::Shared, owner: Some(_) }))));
         assert_eq!(lock(b""), Ok(None));
         assert!(lock(b"<lockinfo xmlns='DAV:'><lockscope><shared/></lockscope></lockinfo>").is_err());
+        let long = format!(
+            "<lockinfo xmlns='DAV:'><lockscope><shared/></lockscope><locktype><write/></locktype><owner>{}</owner></lockinfo>",
+            "m".repeat(OWNER_LIMIT)
+        );
+        assert!(matches!(lock(long.as_bytes()), Err(XmlError::Limit { limit: OWNER_LIMIT, .. })));
     }
 }

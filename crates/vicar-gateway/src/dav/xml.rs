@@ -12,6 +12,11 @@ pub const DOCUMENT_LIMIT: usize = 64 * 1024;
 pub const DEPTH_LIMIT: usize = 32;
 /// Most elements of a document.
 pub const ELEMENT_LIMIT: usize = 4096;
+/// Most bytes of all names, each with its namespace in full: a namespace that is declared once is used by many names, and
+/// each of them is kept and written back with it.
+pub const NAME_BYTES_LIMIT: usize = 256 * 1024;
+/// Longest `xml:lang` in bytes: it is given to everything beneath it.
+const LANGUAGE_LIMIT: usize = 255;
 const ATTRIBUTE_LIMIT: usize = 32;
 const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
 const XMLNS_NAMESPACE: &str = "http://www.w3.org/2000/xmlns/";
@@ -121,10 +126,7 @@ impl Element {
     /// Returns the value of `xml:lang`, when it has one itself.
     #[must_use]
     pub fn language(&self) -> Option<&str> {
-        self.attributes
-            .iter()
-            .find(|(name, _)| name.namespace == XML_NAMESPACE && name.local == "lang")
-            .map(|(_, value)| value.as_str())
+        self.attributes.iter().find(|(name, _)| is_language(name)).map(|(_, value)| value.as_str())
     }
 
     /// Gives it an `xml:lang` if it has none.
@@ -220,7 +222,7 @@ pub fn parse(document: &[u8]) -> Result<Element, XmlError> {
         return Err(XmlError::Limit { what: "bytes", limit: DOCUMENT_LIMIT });
     }
     let text = core::str::from_utf8(document).map_err(|error| XmlError::Malformed { at_byte: error.valid_up_to() })?;
-    let mut parser = Parser { open: Vec::new(), root: None, elements: 0 };
+    let mut parser = Parser { open: Vec::new(), root: None, elements: 0, name_bytes: 0 };
     let mut reader = NsReader::from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
     loop {
         let at_byte = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
@@ -260,6 +262,7 @@ struct Parser {
     open: Vec<Element>,
     root: Option<Element>,
     elements: usize,
+    name_bytes: usize,
 }
 
 impl Parser {
@@ -275,6 +278,7 @@ impl Parser {
         }
         let (resolved, local) = reader.resolve_element(tag.name());
         let name = qualified(&resolved, local.into_inner(), malformed)?;
+        self.count_name(&name)?;
         let mut attributes = Vec::new();
         for (index, attribute) in tag.attributes().enumerate() {
             if index >= ATTRIBUTE_LIMIT {
@@ -294,12 +298,24 @@ impl Parser {
             }
             let (resolved, local) = reader.resolve_attribute(attribute.key);
             let name = qualified(&resolved, local.into_inner(), malformed)?;
+            self.count_name(&name)?;
             if attributes.iter().any(|(other, _)| *other == name) {
                 return Err(malformed);
+            }
+            if is_language(&name) && value.len() > LANGUAGE_LIMIT {
+                return Err(XmlError::Limit { what: "bytes of a language", limit: LANGUAGE_LIMIT });
             }
             attributes.push((name, value.into_owned()));
         }
         Ok(Element { name, attributes, children: Vec::new() })
+    }
+
+    fn count_name(&mut self, name: &QualifiedName) -> Result<(), XmlError> {
+        self.name_bytes = self.name_bytes.saturating_add(name.namespace.len()).saturating_add(name.local.len());
+        if self.name_bytes > NAME_BYTES_LIMIT {
+            return Err(XmlError::Limit { what: "bytes of names", limit: NAME_BYTES_LIMIT });
+        }
+        Ok(())
     }
 
     fn open(&mut self, element: Element) -> Result<(), XmlError> {
@@ -338,6 +354,10 @@ impl Parser {
             None => Err(malformed),
         }
     }
+}
+
+fn is_language(name: &QualifiedName) -> bool {
+    name.namespace == XML_NAMESPACE && name.local == "lang"
 }
 
 fn qualified(resolved: &ResolveResult<'_>, local: &[u8], malformed: XmlError) -> Result<QualifiedName, XmlError> {

@@ -14,6 +14,8 @@ use crate::body::BodyError;
 
 /// Entries whose state is read in one job.
 const BATCH: usize = 256;
+/// Bytes after which a batch ends early: how much is written about one entry is up to who asks.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// The entries of one directory, sorted, each taken once.
 pub(super) struct Listing {
@@ -71,7 +73,7 @@ impl Listing {
         stat.kind.is_served().then_some(Member { stat, node: Some(node) })
     }
 
-    /// Writes the entries from `at`, at most a batch; returns where the next batch begins.
+    /// Writes the entries from `at`, at most a batch and about a megabyte; returns where the next batch begins.
     pub(super) fn write_batch(
         &self,
         as_client: &AsClient<'_>,
@@ -81,8 +83,11 @@ impl Listing {
         out: &mut String,
     ) -> usize {
         let end = at.saturating_add(BATCH).min(self.entries.len());
-        for entry in self.entries.get(at..end).unwrap_or_default() {
+        for (index, entry) in self.entries.iter().enumerate().take(end).skip(at) {
             write(as_client, root, self, entry, out);
+            if out.len() >= BATCH_BYTES {
+                return index.saturating_add(1);
+            }
         }
         end
     }

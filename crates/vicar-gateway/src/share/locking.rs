@@ -49,11 +49,6 @@ async fn take(call: &Call<'_>, wish: LockWish) -> Result<Response<ReplyBody>, Fa
     };
     let is_directory = place.stat.is_some_and(|stat| stat.is_directory());
     let harmless = harmless_locks(call, id, &place.above, deep && is_directory).await;
-    let owner = wish.owner.map(|owner| {
-        let mut text = String::new();
-        owner.write(&mut text);
-        Arc::from(text)
-    });
     let request = Request {
         id,
         path: call.path(),
@@ -62,7 +57,7 @@ async fn take(call: &Call<'_>, wish: LockWish) -> Result<Response<ReplyBody>, Fa
         scope: wish.scope,
         uid: call.uid(),
         holder: call.caller.clone(),
-        owner,
+        owner: wish.owner.map(Arc::from),
         timeout,
     };
     let now = Instant::now();

@@ -11,6 +11,7 @@ use crate::rig::{ALICE, BOB, Rig, TEAM, directory};
 pub(crate) const TESTS: &[Test] = &[
     ("propfind_tells_what_the_client_may_know", propfind_tells_what_the_client_may_know),
     ("propfind_of_a_big_directory_is_a_stream", propfind_of_a_big_directory_is_a_stream),
+    ("a_long_question_about_many_files_is_answered_piece_by_piece", a_long_question_about_many_files_is_answered),
     ("listings_have_limits", listings_have_limits),
     ("every_byte_of_a_name_survives", every_byte_of_a_name_survives),
     ("proppatch_is_all_or_nothing", proppatch_is_all_or_nothing),
@@ -78,6 +79,27 @@ fn propfind_of_a_big_directory_is_a_stream() {
     let order: Vec<usize> =
         (0..10_000).map(|number| page.text().find(&format!("file-{number:05}")).unwrap()).take(200).collect();
     assert!(order.is_sorted());
+}
+
+fn a_long_question_about_many_files_is_answered() {
+    let rig = Rig::new();
+    for number in 0..100 {
+        fs::write(rig.root.join(format!("alice/file-{number:02}")), "x").unwrap();
+    }
+    // About 30 KB for each file, so a batch ends long before its number of entries.
+    let names: String = (0..1_000).map(|number| format!("<n:p{number}/>")).collect();
+    let question = format!("<propfind xmlns='DAV:' xmlns:n='urn:x'><prop>{names}</prop></propfind>");
+    let answer = rig.send(&rig.alice, "PROPFIND", "/alice/", &["depth: 1"], question);
+    assert!(answer.whole);
+    let text = answer.text();
+    assert_eq!(text.matches("<D:response>").count(), 101);
+    for number in 0..100 {
+        assert_eq!(text.matches(&format!("<D:href>/alice/file-{number:02}</D:href>")).count(), 1);
+    }
+    // A namespace that is long and used often would come to a hundred megabytes.
+    let names: String = (0..3_000).map(|number| format!("<n:p{number}/>")).collect();
+    let question = format!("<propfind xmlns='DAV:' xmlns:n='{}'><prop>{names}</prop></propfind>", "n".repeat(30_000));
+    assert_eq!(rig.status(&rig.alice, "PROPFIND", "/alice/", &["depth: 0"], &question), 413);
 }
 
 fn listings_have_limits() {

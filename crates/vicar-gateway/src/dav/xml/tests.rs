@@ -45,6 +45,18 @@ fn what_is_not_namespace_well_formed_is_refused() {
 }
 
 #[test]
+fn a_namespace_that_is_declared_once_is_not_kept_thousands_of_times() {
+    let long = "n".repeat(30_000);
+    let elements = |count: usize| format!("<a xmlns:n='{long}'>{}</a>", "<n:b/>".repeat(count));
+    assert!(parse(elements(8).as_bytes()).is_ok());
+    assert!(matches!(parse(elements(4000).as_bytes()), Err(XmlError::Limit { limit: NAME_BYTES_LIMIT, .. })));
+    let attributes = format!("<a xmlns:n='{long}'>{}</a>", "<b n:c=''/>".repeat(2000));
+    assert!(matches!(parse(attributes.as_bytes()), Err(XmlError::Limit { limit: NAME_BYTES_LIMIT, .. })));
+    let language = format!("<a xml:lang='{}'/>", "e".repeat(256));
+    assert!(matches!(parse(language.as_bytes()), Err(XmlError::Limit { limit: LANGUAGE_LIMIT, .. })));
+}
+
+#[test]
 fn entities_and_document_types_are_never_read() {
     for bad in ["<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>", "<a>&x;</a>", "<!DOCTYPE a SYSTEM 'http://x/'><a/>"] {
         assert!(matches!(parse(bad.as_bytes()), Err(XmlError::Forbidden { .. })), "{bad}");
