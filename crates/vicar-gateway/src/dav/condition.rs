@@ -215,7 +215,7 @@ pub fn timeout(text: Option<&str>, limit: Duration) -> Duration {
         .and_then(|first| first.trim().strip_prefix("Second-"))
         .and_then(|digits| digits.parse::<u64>().ok());
     match wish {
-        Some(seconds) => Duration::from_secs(seconds).clamp(Duration::from_secs(1), limit),
+        Some(seconds) => Duration::from_secs(seconds).max(Duration::from_secs(1)).min(limit),
         None => limit,
     }
 }
@@ -287,6 +287,8 @@ mod tests {
         assert_eq!(timeout(Some("Second-4100000000"), hour), hour);
         assert_eq!(timeout(Some("Second-0"), hour), Duration::from_secs(1));
         assert_eq!(timeout(None, hour), hour);
+        let moment = Duration::from_millis(1);
+        assert_eq!(timeout(Some("Second-60"), moment), moment);
     }
 
     proptest! {
