@@ -1,6 +1,7 @@
 //! PROPPATCH: all of it or nothing.
 
-use std::sync::{Arc, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use http::{Response, StatusCode};
 use vicar_os::AsClient;
@@ -74,7 +75,7 @@ enum Outcome {
 }
 
 fn store(as_client: &AsClient<'_>, node: &Node, inner: &Inner, changes: Vec<Change>) -> Outcome {
-    let _one_at_a_time = inner.patching.of(node.stat().id).lock().unwrap_or_else(PoisonError::into_inner);
+    let _one_at_a_time = inner.patching.turn(node.stat().id);
     let mut dead = read_store(as_client, node);
     for change in changes {
         dead.apply(change);
@@ -129,13 +130,61 @@ impl Outcome {
 }
 
 /// Lets one change of properties of an inode at a time through: each reads, changes and writes the store.
+///
+/// Other inodes do not wait: the file system of one may be slow, or never answer.
 #[derive(Debug, Default)]
-pub(super) struct Patching([std::sync::Mutex<()>; 32]);
+pub(super) struct Patching {
+    busy: Mutex<HashSet<FileId>>,
+    done: Condvar,
+}
 
 impl Patching {
-    fn of(&self, id: FileId) -> &std::sync::Mutex<()> {
-        let index = usize::try_from(id.inode.wrapping_add(id.device) & 31).unwrap_or(0);
-        let [first, ..] = &self.0;
-        self.0.get(index).unwrap_or(first)
+    /// Waits until nobody changes this inode's properties; the turn ends when it is dropped.
+    fn turn(&self, id: FileId) -> Turn<'_> {
+        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.done.wait_while(busy, |busy| busy.contains(&id));
+        waited.unwrap_or_else(PoisonError::into_inner).insert(id);
+        Turn { patching: self, id }
+    }
+}
+
+/// The right to change the properties of one inode.
+struct Turn<'a> {
+    patching: &'a Patching,
+    id: FileId,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.patching.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.patching.done.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn one_inode_is_changed_by_one_at_a_time_and_others_do_not_wait() {
+        let patching = Patching::default();
+        // These two shared a place in a table of 32 locks once.
+        let (one, other) = (FileId { device: 1, inode: 1 }, FileId { device: 1, inode: 33 });
+        let held = patching.turn(one);
+        drop(patching.turn(other));
+        std::thread::scope(|scope| {
+            let (told, tells) = mpsc::channel();
+            let patching = &patching;
+            scope.spawn(move || {
+                drop(patching.turn(one));
+                told.send(()).unwrap();
+            });
+            assert!(tells.recv_timeout(Duration::from_millis(50)).is_err());
+            drop(held);
+            tells.recv_timeout(Duration::from_secs(10)).unwrap();
+        });
+        assert!(patching.busy.lock().unwrap().is_empty());
     }
 }
