@@ -22,6 +22,8 @@ use crate::body::ReplyBody;
 
 /// Bytes that are collected before they are written.
 const CHUNK: usize = 1 << 20;
+/// Pieces that are collected before they are written, however small they are: each costs more memory than it carries.
+const PIECES: usize = 4096;
 
 pub(super) async fn serve(call: &Call<'_>, body: RequestBody) -> Result<Response<ReplyBody>, Failure> {
     if call.headers.contains_key(CONTENT_RANGE) {
@@ -226,7 +228,7 @@ impl Upload {
                 waiting_bytes = waiting_bytes.saturating_add(data.len());
                 waiting.push(data);
             }
-            if waiting_bytes >= CHUNK || (ended && waiting_bytes > 0) {
+            if waiting_bytes >= CHUNK || waiting.len() >= PIECES || (ended && waiting_bytes > 0) {
                 let end = written.saturating_add(u64::try_from(waiting_bytes).unwrap_or(u64::MAX));
                 if self.kept.place == KeptPlace::Spool && end > call.limits().spool_bytes {
                     return Err(Failure::NO_STORAGE);

@@ -21,6 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("put_writes_into_what_it_may_not_replace", put_writes_into_what_it_may_not_replace),
     ("put_needs_write_permission_before_the_body", put_needs_write_permission_before_the_body),
     ("a_cut_upload_changes_nothing", a_cut_upload_changes_nothing),
+    ("put_takes_a_body_in_tiny_pieces", put_takes_a_body_in_tiny_pieces),
     ("put_is_refused_where_it_makes_no_sense", put_is_refused_where_it_makes_no_sense),
     ("the_spool_is_limited", the_spool_is_limited),
 ];
@@ -267,6 +268,15 @@ fn a_cut_upload_changes_nothing() {
     }
     assert_eq!(rig.read("alice/f"), "old");
     assert_eq!(rig.names("alice"), ["f"]);
+}
+
+fn put_takes_a_body_in_tiny_pieces() {
+    let rig = Rig::new();
+    let text: String = (0..9_000).map(|number| char::from(b'a' + u8::try_from(number % 26).unwrap())).collect();
+    let piece = |letter: char| Piece::Data(base64::engine::general_purpose::STANDARD.encode(letter.to_string()));
+    let put = order(rig.alice, "PUT", "/alice/f", &[], Some(text.len()), text.chars().map(piece).collect());
+    assert_eq!(rig.ask(&put, || {}).unwrap().status, 201);
+    assert_eq!(rig.read("alice/f"), text);
 }
 
 fn put_is_refused_where_it_makes_no_sense() {
