@@ -71,7 +71,10 @@ fn of_sign_in(error: &SignInError) -> AccountError {
         SignInError::PasswordExpired => AccountError::NotAllowed("password-expired"),
         SignInError::AccountExpired => AccountError::NotAllowed("account-expired"),
         SignInError::AccountDenied => AccountError::NotAllowed("account-denied"),
-        SignInError::Account(error) => of_account(*error),
+        SignInError::Account(error) => match of_account(*error) {
+            AccountError::NotAllowed(reason) => AccountError::Denied(reason),
+            other @ (AccountError::Denied(_) | AccountError::Unavailable(_)) => other,
+        },
         SignInError::Prompted => AccountError::Unavailable("pam-asks-for-more-than-a-password"),
         SignInError::NotAsked => AccountError::Unavailable("pam-did-not-ask-for-the-password"),
         SignInError::NoPam => AccountError::Unavailable("no-pam-library"),
@@ -99,4 +102,19 @@ fn own() -> Option<UnixIdentity> {
     let gid = KernelGid::new(rustix::process::getegid().as_raw())?;
     let groups = rustix::process::getgroups().ok()?;
     UnixIdentity::new(uid, gid, groups.into_iter().filter_map(|group| KernelGid::new(group.as_raw()))).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vicar_os::source::AccountError as Os;
+
+    #[test]
+    fn an_account_that_cannot_be_used_is_answered_as_a_wrong_password_is() {
+        for error in [Os::Unknown, Os::MinusOne, Os::Inconsistent, Os::TooManyGroups { count: 70_000 }] {
+            assert!(matches!(of_sign_in(&SignInError::Account(error)), AccountError::Denied(_)), "{error:?}");
+        }
+        let failed = Os::Failed { lookup: vicar_os::source::account::Lookup::Name, errno: 5 };
+        assert!(matches!(of_sign_in(&SignInError::Account(failed)), AccountError::Unavailable(_)));
+    }
 }
