@@ -2,9 +2,10 @@
 
 use crate::tls;
 use core::fmt;
-use rustix::fs::{FileType, Mode};
+use rustix::fs::{FileType, Mode, OFlags};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -93,7 +94,7 @@ impl Listener {
             }
             let socket = UnixListener::bind(path)?;
             socket.set_nonblocking(true)?;
-            rustix::fs::chmod(path, Mode::from_raw_mode(0o666))?;
+            open_to_everybody(path)?;
             Ok(socket)
         };
         match bind() {
@@ -110,5 +111,42 @@ impl Listener {
             Self::Tcp { address, transport: Transport::Tls(_), .. } => format!("https://{address}/"),
             Self::Unix { path, .. } => format!("unix:{}", path.display()),
         }
+    }
+}
+
+/// Lets everybody connect to the socket that was just bound; whatever else has the path by now is left alone.
+fn open_to_everybody(path: &Path) -> io::Result<()> {
+    let found = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let stat = rustix::fs::fstat(&found)?;
+    let is_socket = FileType::from_raw_mode(stat.st_mode) == FileType::Socket;
+    if !is_socket || stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+    }
+    // By its descriptor: the path could lead to another inode by now.
+    rustix::fs::chmod(format!("/proc/self/fd/{}", found.as_raw_fd()), Mode::from_raw_mode(0o666))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn only_the_socket_itself_is_opened_to_everybody() {
+        let dir = std::env::temp_dir().join(format!("vicar-listen-{}", std::process::id()));
+        std::fs::create_dir(&dir).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        let (socket, file, link) = (dir.join("socket"), dir.join("file"), dir.join("link"));
+        let _listener = UnixListener::bind(&socket).unwrap();
+        open_to_everybody(&socket).unwrap();
+        assert_eq!(mode(&socket), 0o666);
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(open_to_everybody(&file).is_err());
+        assert!(open_to_everybody(&link).is_err());
+        assert_eq!(mode(&file), 0o600);
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }
