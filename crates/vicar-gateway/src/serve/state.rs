@@ -28,7 +28,7 @@ pub enum StateError {
         /// Its permission bits.
         mode: u32,
     },
-    /// It lies in the directory that is served, or the other way round.
+    /// It lies in the directory that is served.
     Overlaps {
         /// The state directory.
         path: PathBuf,
