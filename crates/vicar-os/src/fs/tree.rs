@@ -183,11 +183,11 @@ pub fn copy_tree(
     reach: Reach,
     limits: Limits,
 ) -> Result<(), Failed> {
-    let mut copy = Copy { as_client, reach, limits, left: limits.entries, path: Vec::new() };
+    let mut copy = Copy { as_client, reach, limits, left: limits.entries, path: Vec::new(), made: false };
     copy.copy(from, to, limits.depth).map_err(|error| {
         let everything = Limits { entries: usize::MAX, depth: limits.depth.saturating_add(1) };
-        // What we made is ours to remove; what was there before us is not ours.
-        if !(copy.path.is_empty() && error.is(Errno::EXIST)) {
+        // What we made is ours to remove; what has the name for any other reason is not ours.
+        if copy.made {
             let _ = remove_tree(as_client, to.0, to.1, everything, &mut |_| Verdict::Go);
         }
         Failed { path: copy.path, error }
@@ -209,6 +209,8 @@ struct Copy<'a, 'c> {
     left: usize,
     /// Where the copy is; after an error, where it stopped.
     path: Vec<u8>,
+    /// Whether the directory at the top was made; a file or a link gets its name last.
+    made: bool,
 }
 
 impl Copy<'_, '_> {
@@ -230,6 +232,7 @@ impl Copy<'_, '_> {
                 let depth_left = depth_left.checked_sub(1).ok_or(FsError::TooDeep { limit: self.limits.depth })?;
                 let source = Directory::of(node)?;
                 to.0.make_directory(self.as_client, to.1, (stat.mode & 0o777) | 0o700)?;
+                self.made = true;
                 let target = Directory::of(to.0.look(self.as_client, to.1)?)?;
                 if self.reach == Reach::Whole {
                     let length = self.path.len();

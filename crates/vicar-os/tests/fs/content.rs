@@ -175,6 +175,7 @@ fn act_copy(acting: &Acting) {
         assert!(directory.stat(as_client, &name("partly")).unwrap_err().is(Errno::NOENT));
         // What is there already is not taken for what a failed copy has made.
         assert!(copy("t", "u", LIMITS).unwrap_err().error.is(Errno::EXIST));
+        assert!(copy("u/secret", "u", LIMITS).unwrap_err().error.is(Errno::ACCESS));
         assert!(look("u/mine").stat().size == 1);
     });
 }
