@@ -40,6 +40,8 @@ type Job<'a> = Box<dyn FnMut(u32) + 'a>;
 /// Measures everything `rounds` times.
 pub(crate) fn measure(rounds: u32, window: Duration) -> Result<Vec<Figure>, String> {
     let scene = Scene::new()?;
+    // Nothing here enters the kernel, so short windows are as good and more of them are undisturbed.
+    let window = window.min(Duration::from_millis(2));
     let processor = rustix::thread::sched_getaffinity(None).ok();
     pin(0);
     let mut jobs = scene.jobs();
@@ -224,36 +226,41 @@ impl Scene {
     }
 
     /// Nanoseconds of one operation while two threads work on one context, and how many times as much they get done.
+    ///
+    /// One and two take turns, window by window, and the best of each counts.
     fn two_threads(&self, window: Duration) -> (f64, f64) {
         let threads = [Thread::new(&self.process), Thread::new(&self.process)];
         let mut alone: Job<'_> = Box::new(|count| impersonate(&self.server, &self.context, count));
-        let one = best(&mut alone, window);
-        let count = whole(window.as_secs_f64() * 1e9 / one);
-        let barrier = Barrier::new(threads.len());
-        let mut longest = f64::INFINITY;
+        let count = whole(window.as_secs_f64() * 1e9 / best(&mut alone, window));
+        let (mut one, mut both) = (f64::INFINITY, f64::INFINITY);
         for _ in 0..WINDOWS {
-            let took = std::thread::scope(|scope| {
-                let workers: Vec<_> = threads
-                    .iter()
-                    .enumerate()
-                    .map(|(processor, thread)| {
-                        let barrier = &barrier;
-                        scope.spawn(move || {
-                            pin(processor);
-                            impersonate(thread, &self.context, 512);
-                            barrier.wait();
-                            let start = Instant::now();
-                            impersonate(thread, &self.context, count);
-                            per_operation(start.elapsed(), count)
-                        })
-                    })
-                    .collect();
-                workers.into_iter().map(|worker| worker.join().unwrap_or(f64::INFINITY)).fold(0.0, f64::max)
-            });
-            longest = longest.min(took);
+            one = one.min(self.at_once(&threads[..1], count));
+            both = both.min(self.at_once(&threads, count));
         }
-        let each = longest / 2.0;
-        (each, one / each)
+        (both / 2.0, 2.0 * one / both)
+    }
+
+    /// Nanoseconds that the slower of several threads needs for one operation, each on a processor of its own.
+    fn at_once(&self, threads: &[ThreadRef], count: u32) -> f64 {
+        let barrier = Barrier::new(threads.len());
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = threads
+                .iter()
+                .enumerate()
+                .map(|(processor, thread)| {
+                    let barrier = &barrier;
+                    scope.spawn(move || {
+                        pin(processor);
+                        impersonate(thread, &self.context, 512);
+                        barrier.wait();
+                        let start = Instant::now();
+                        impersonate(thread, &self.context, count);
+                        per_operation(start.elapsed(), count)
+                    })
+                })
+                .collect();
+            workers.into_iter().map(|worker| worker.join().unwrap_or(f64::INFINITY)).fold(0.0, f64::max)
+        })
     }
 }
 

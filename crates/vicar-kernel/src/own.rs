@@ -56,6 +56,7 @@ enum Source {
 }
 
 impl Seen {
+    #[inline]
     fn is_current(&self, thread: &Thread) -> bool {
         self.summary == thread.summary()
             && match &self.source {
@@ -103,12 +104,12 @@ impl OwnThread {
     ///
     /// # Cost
     /// Three atomic loads while nothing changes; two shared locks after a change.
+    #[inline]
     pub fn effective(&mut self) -> EffectiveState<'_> {
-        let seen = match self.seen.take() {
-            Some(seen) if seen.is_current(&self.thread) => seen,
-            Some(_) | None => Seen::look(&self.thread),
-        };
-        let Seen { snapshot, level, reach, .. } = self.seen.insert(seen);
+        if !self.seen.as_ref().is_some_and(|seen| seen.is_current(&self.thread)) {
+            self.seen = None;
+        }
+        let Seen { snapshot, level, reach, .. } = self.seen.get_or_insert_with(|| Seen::look(&self.thread));
         EffectiveState { state: snapshot, level: *level, reach: *reach }
     }
 

@@ -237,13 +237,15 @@ fn the_last_token_ends_its_session_once_and_tells_once() {
         let logon = session(&system);
         let id = logon.id();
         let told = Arc::new(Count::new(0));
-        let routine = system.register_termination_routine({
-            let told = Arc::clone(&told);
-            move |ended| {
-                assert_eq!(ended, id);
-                told.fetch_add(1, Ordering::Relaxed);
-            }
-        });
+        let routine = system
+            .register_termination_routine({
+                let told = Arc::clone(&told);
+                move |ended| {
+                    assert_eq!(ended, id);
+                    told.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+            .unwrap();
         let first = logon.create_token(spec(1001, false)).unwrap();
         let second = first.copy_for_client(ImpersonationLevel::Impersonation).unwrap();
         system.mark_for_termination_notice(id).unwrap();
@@ -256,8 +258,8 @@ fn the_last_token_ends_its_session_once_and_tells_once() {
         dropping.join().unwrap();
         making.join().unwrap();
         assert_eq!((told.load(Ordering::Relaxed), system.session_count(), system.balance()), (1, 0, 0));
-        assert_eq!(system.pool().in_use_bytes(), 0);
         system.unregister_termination_routine(routine).unwrap();
+        assert_eq!(system.pool().in_use_bytes(), 0);
     });
 }
 

@@ -98,6 +98,7 @@ pub const CONSTRAINED_IMPERSONATION: Sid = match Sid::new(
 
 impl<'a> Party<'a> {
     /// Reads the facts off one snapshot of a token.
+    #[inline]
     pub fn of(token: &Token, snapshot: &'a Snapshot) -> Self {
         let state = snapshot.state();
         Self {
