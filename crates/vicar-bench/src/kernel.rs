@@ -35,7 +35,7 @@ pub(crate) struct Figure {
 }
 
 /// Something that is done `count` times.
-type Job<'a> = Box<dyn FnMut(u32) + 'a>;
+pub(crate) type Job<'a> = Box<dyn FnMut(u32) + 'a>;
 
 /// Measures everything `rounds` times.
 pub(crate) fn measure(rounds: u32, window: Duration) -> Result<Vec<Figure>, String> {
@@ -68,12 +68,12 @@ pub(crate) fn measure(rounds: u32, window: Duration) -> Result<Vec<Figure>, Stri
     Ok(figures)
 }
 
-fn figure(name: &'static str, label: &'static str, groups: u32) -> Figure {
+pub(crate) fn figure(name: &'static str, label: &'static str, groups: u32) -> Figure {
     Figure { name, label, groups, nanoseconds: Vec::new(), ratios: Vec::new() }
 }
 
 /// Keeps the calling thread on one processor where that is allowed; the figures are only noisier elsewhere.
-fn pin(processor: usize) {
+pub(crate) fn pin(processor: usize) {
     let mut one = CpuSet::new();
     one.set(processor);
     let _ = rustix::thread::sched_setaffinity(None, &one);
@@ -89,7 +89,7 @@ fn floor(count: u32) {
 }
 
 /// Nanoseconds of one operation, in the best of several windows.
-fn best(job: &mut Job<'_>, window: Duration) -> f64 {
+pub(crate) fn best(job: &mut Job<'_>, window: Duration) -> f64 {
     let warm = per_operation(timed(job, 512), 512).max(1.0);
     let count = whole(window.as_secs_f64() * 1e9 / warm);
     (0..WINDOWS).map(|_| per_operation(timed(job, count), count)).fold(f64::INFINITY, f64::min)

@@ -8,6 +8,7 @@
 //! It measures; it decides nothing, and no other crate may depend on it.
 
 mod child;
+mod decide;
 mod kernel;
 mod method;
 mod op;
@@ -36,6 +37,9 @@ struct Args {
     /// Only what vicar-kernel costs by itself; needs no rights.
     #[arg(long)]
     kernel: bool,
+    /// Only what vicar-nt costs by itself: checks, batches, validating, text; needs no rights.
+    #[arg(long)]
+    checks: bool,
     /// How many times the whole list is gone through.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(3..=99))]
     rounds: u32,
@@ -73,6 +77,9 @@ fn run(args: &Args) -> Result<(), String> {
     }
     if args.kernel {
         return print(&report::Report::of_kernel(args.rounds, window)?, args.json);
+    }
+    if args.checks {
+        return print(&report::Report::of_checks(args.rounds, window)?, args.json);
     }
     if !rustix::process::geteuid().is_root() {
         return Err("needs root: it switches to throw-away user ids and back".to_owned());

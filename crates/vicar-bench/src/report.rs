@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::child;
+use crate::decide;
 use crate::kernel;
 use crate::method::Method;
 use crate::op::Op;
@@ -22,6 +23,21 @@ struct Row {
     peer: bool,
     #[serde(skip)]
     label: &'static str,
+}
+
+impl Row {
+    fn of(op: &'static str, figure: kernel::Figure) -> Self {
+        Self {
+            name: figure.name,
+            op,
+            groups: figure.groups,
+            rounds: figure.ratios.len(),
+            median_ns: tenths(median(figure.nanoseconds)),
+            ratio: (median(figure.ratios) * 1000.0).round() / 1000.0,
+            peer: figure.name.starts_with("samba_"),
+            label: figure.label,
+        }
+    }
 }
 
 /// Everything that one run measured.
@@ -114,22 +130,20 @@ impl Report {
             .collect();
         let mut report = Self { rows };
         report.rows.extend(Self::of_kernel(rounds, window)?.rows);
+        report.rows.extend(Self::of_checks(rounds, window)?.rows);
         Ok(report)
     }
 
     /// Measures vicar-kernel by itself.
     pub(crate) fn of_kernel(rounds: u32, window: Duration) -> Result<Self, String> {
-        let row = |figure: kernel::Figure| Row {
-            name: figure.name,
-            op: "kernel",
-            groups: figure.groups,
-            rounds: figure.ratios.len(),
-            median_ns: tenths(median(figure.nanoseconds)),
-            ratio: (median(figure.ratios) * 1000.0).round() / 1000.0,
-            peer: false,
-            label: figure.label,
-        };
-        Ok(Self { rows: kernel::measure(rounds, window)?.into_iter().map(row).collect() })
+        Ok(Self {
+            rows: kernel::measure(rounds, window)?.into_iter().map(|figure| Row::of("kernel", figure)).collect(),
+        })
+    }
+
+    /// Measures vicar-nt by itself, and Samba's check where it is installed.
+    pub(crate) fn of_checks(rounds: u32, window: Duration) -> Result<Self, String> {
+        Ok(Self { rows: decide::measure(rounds, window)?.into_iter().map(|figure| Row::of("nt", figure)).collect() })
     }
 
     pub(crate) fn print_json(&self) -> Result<(), String> {
