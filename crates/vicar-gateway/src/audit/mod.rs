@@ -141,14 +141,25 @@ impl AuditLog {
 impl Sink {
     fn append(&mut self, line: &[u8]) -> std::io::Result<()> {
         if self.torn {
-            self.out.write_all(b"\n")?;
-            self.torn = false;
+            self.put(b"\n")?;
         }
-        // Until the whole line is written it counts as torn; an extra empty line is harmless, a joined one is not.
-        self.torn = true;
-        self.out.write_all(line)?;
-        self.out.flush()?;
-        self.torn = false;
+        self.put(line)?;
+        self.out.flush()
+    }
+
+    /// Writes all of it; what is written in part leaves the line torn, what is not written at all leaves it as it was.
+    fn put(&mut self, mut bytes: &[u8]) -> std::io::Result<()> {
+        while !bytes.is_empty() {
+            match self.out.write(bytes) {
+                Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    bytes = bytes.get(count..).unwrap_or_default();
+                    self.torn = !bytes.is_empty();
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ pub enum Ended {
     Done,
     /// The front refused it before the share saw it; the word says why.
     Refused(&'static str),
-    /// The connection or the server ended before the reply had left as a whole.
+    /// The connection or the server ended before the request's body had arrived or the reply had left as a whole.
     Cut,
 }
 

@@ -61,6 +61,17 @@ fn a_full_disk_stops_service_and_room_brings_it_back_with_whole_lines() {
 }
 
 #[test]
+fn a_line_that_was_not_written_at_all_leaves_nothing() {
+    let disk = Disk::default();
+    let log = AuditLog::to(disk.clone(), Necessity::Required);
+    log.write(&record());
+    disk.0.lock().unwrap().0 = 100_000;
+    log.write(&record());
+    let text = String::from_utf8(disk.0.lock().unwrap().1.clone()).unwrap();
+    assert_eq!((text.lines().count(), text.starts_with('{')), (1, true), "{text}");
+}
+
+#[test]
 fn an_optional_log_never_stops_service() {
     let log = AuditLog::to(Disk::default(), Necessity::Optional);
     log.write(&record());

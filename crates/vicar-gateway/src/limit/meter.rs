@@ -37,6 +37,12 @@ impl Meter {
         self.ended.load(Ordering::Acquire)
     }
 
+    /// Whether the body ended before it was whole: the connection went, or the framing was broken.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.failed.load(Ordering::Acquire) == CUT
+    }
+
     /// The status of a body that broke a limit while it was read: 413 or 408; whatever the share made of it.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {

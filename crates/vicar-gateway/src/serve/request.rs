@@ -75,7 +75,8 @@ pub(super) async fn serve<C: Send + Sync + 'static>(
             ticket.record.path = answer.path;
             ticket.record.destination = answer.destination;
             ticket.record.shown = answer.shown;
-            (answer.response, Ended::Done)
+            // Whatever was answered to half an upload, nobody may be there to take it.
+            (answer.response, if ticket.meter.is_cut() { Ended::Cut } else { Ended::Done })
         }
         None => (refusal(&Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "panic")), Ended::Refused("panic")),
     };

@@ -110,3 +110,15 @@ fn a_request_whose_client_left_is_dropped_while_what_it_started_is_not_the_front
     assert_eq!((&lines[0]["ended"], &lines[0]["status"]), (&"cut".into(), &serde_json::Value::Null));
     assert_eq!(front.ask("GET /x", ALICE).status, 200);
 }
+
+#[test]
+fn an_upload_that_is_cut_is_written_down_as_cut() {
+    let front = Front::start(Limits::USUAL);
+    let mut stream = front.connect();
+    stream.write_all(front.head("PUT /body", &format!("{ALICE}Content-Length: 100\r\n")).as_bytes()).unwrap();
+    stream.write_all(b"half").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    drop(stream);
+    let lines = front.lines.wait(1);
+    assert_eq!((&lines[0]["ended"], &lines[0]["bytes_in"]), (&"cut".into(), &4.into()));
+}
