@@ -31,7 +31,7 @@ pub enum ProjectError {
     UnmappedUser(Sid),
     /// A group's SID is neither a Unix group's nor one that only lives in tokens.
     UnmappedGroup(Sid),
-    /// The token has no primary group that is a Unix group.
+    /// The token has no primary group that is a Unix group and one of its groups.
     NoPrimaryGroup,
     /// The user may only be used for denying; the kernel has no such uid.
     DenyOnlyUser,
@@ -123,7 +123,8 @@ pub fn project(token: &TokenState, rules: &Projection) -> Result<UnixIdentity, P
     if uid == rules.anonymous.uid() {
         return Err(ProjectError::MapsToAnonymous(uid));
     }
-    let gid = primary_group(token).ok_or(ProjectError::NoPrimaryGroup)?;
+    // A token may name a group it is not in; on Linux the primary group is a membership.
+    let gid = primary_group(token).filter(|gid| groups.contains(gid)).ok_or(ProjectError::NoPrimaryGroup)?;
     UnixIdentity::new(uid, gid, groups).map_err(ProjectError::Identity)
 }
 
