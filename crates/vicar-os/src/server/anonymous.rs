@@ -20,7 +20,7 @@ pub enum AnonymousError {
         /// The id.
         id: u32,
         /// The file or service that says so.
-        by: String,
+        by: &'static str,
     },
     /// A running process has the id.
     InUse {
@@ -65,7 +65,10 @@ impl core::error::Error for AnonymousError {}
 /// - [`AnonymousError`] when passwd, group, a subordinate range or a process uses it, or when it is not mapped here.
 pub(super) fn find() -> Result<UnixIdentity, AnonymousError> {
     let (uid, gid) = match account()? {
-        Some(ids) => ids,
+        Some(ids) => {
+            nobody_else_has(ids, &read("/etc/passwd")?, &read("/etc/group")?)?;
+            ids
+        }
         None => {
             free_in_accounts(DEFAULT_ID)?;
             (DEFAULT_ID, DEFAULT_ID)
@@ -78,7 +81,7 @@ pub(super) fn find() -> Result<UnixIdentity, AnonymousError> {
     }
     not_subordinate(uid, "/etc/subuid")?;
     not_subordinate(gid, "/etc/subgid")?;
-    no_process_is(uid)?;
+    no_process_is(uid, gid)?;
     let (Some(uid), Some(gid)) = (KernelUid::new(uid), KernelGid::new(gid)) else {
         return Err(AnonymousError::BadAccount("its id is -1"));
     };
@@ -108,12 +111,12 @@ fn free_in_accounts(id: u32) -> Result<(), AnonymousError> {
             own || (path == "/etc/passwd" && fields.next() == Some(&id.to_string()))
         });
         if taken {
-            return Err(AnonymousError::Taken { id, by: path.to_owned() });
+            return Err(AnonymousError::Taken { id, by: path });
         }
     }
     // Accounts that are not in the files: a directory service.
     if crate::source::account::by_uid(id).is_ok() {
-        return Err(AnonymousError::Taken { id, by: "the user database".to_owned() });
+        return Err(AnonymousError::Taken { id, by: "the user database" });
     }
     Ok(())
 }
@@ -130,7 +133,7 @@ fn not_subordinate(id: u32, path: &'static str) -> Result<(), AnonymousError> {
         let range = range.and_then(|(first, count)| first.parse::<u64>().ok().zip(count.parse::<u64>().ok()));
         range.is_some_and(|(first, count)| contains(first, count, id))
     });
-    if inside { Err(AnonymousError::Taken { id, by: path.to_owned() }) } else { Ok(()) }
+    if inside { Err(AnonymousError::Taken { id, by: path }) } else { Ok(()) }
 }
 
 fn contains(first: u64, count: u64, id: u32) -> bool {
@@ -147,18 +150,58 @@ fn is_mapped(map: &str, id: u32) -> bool {
     })
 }
 
-fn no_process_is(uid: u32) -> Result<(), AnonymousError> {
-    use std::os::unix::fs::MetadataExt as _;
+/// Makes sure that the account's ids are its own: no other account has them, and its group is its own and empty.
+fn nobody_else_has((uid, gid): (u32, u32), passwd: &str, group: &str) -> Result<(), AnonymousError> {
+    let is = |field: Option<&str>, id: u32| field.and_then(|field| field.parse().ok()) == Some(id);
+    let taken = |id, by| AnonymousError::Taken { id, by };
+    for line in passwd.lines() {
+        let mut fields = line.split(':');
+        let own = fields.next() == Some(ACCOUNT);
+        if !own && is(fields.nth(1), uid) {
+            return Err(taken(uid, "/etc/passwd"));
+        }
+        if !own && is(fields.next(), gid) {
+            return Err(taken(gid, "/etc/passwd"));
+        }
+    }
+    for line in group.lines() {
+        let mut fields = line.split(':');
+        let own = fields.next() == Some(ACCOUNT);
+        let same = is(fields.nth(1), gid);
+        let has_members = fields.next().is_some_and(|members| !members.trim().is_empty());
+        if same && (!own || has_members) {
+            return Err(taken(gid, "/etc/group"));
+        }
+    }
+    Ok(())
+}
+
+fn no_process_is(uid: u32, gid: u32) -> Result<(), AnonymousError> {
     let unreadable = |error: io::Error| AnonymousError::Unreadable { path: "/proc", error: error.kind() };
     for entry in fs::read_dir("/proc").map_err(unreadable)? {
         let Ok(entry) = entry else { continue };
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
         // A process that ended meanwhile is no process.
-        if entry.metadata().is_ok_and(|about| about.uid() == uid) {
-            return Err(AnonymousError::InUse { id: uid, pid });
+        let Ok(status) = fs::read(entry.path().join("status")) else { continue };
+        let status = String::from_utf8_lossy(&status);
+        for (keys, id) in [(&["Uid:"][..], uid), (&["Gid:", "Groups:"][..], gid)] {
+            if keys.iter().any(|key| acts_as(&status, key, id)) {
+                return Err(AnonymousError::InUse { id, pid });
+            }
         }
     }
     Ok(())
+}
+
+/// Whether a process has an id other than as its real one, by one line of its status: a program that somebody's client ran
+/// has the anonymous id as its real one, and can do nothing with it.
+///
+/// # Source
+/// proc_pid_status(5): real, effective, saved and file system id.
+fn acts_as(status: &str, key: &str, id: u32) -> bool {
+    let Some(ids) = status.lines().find_map(|line| line.strip_prefix(key)) else { return false };
+    let real = usize::from(key != "Groups:");
+    ids.split_ascii_whitespace().skip(real).any(|field| field.parse() == Ok(id))
 }
 
 fn read(path: &'static str) -> Result<String, AnonymousError> {
@@ -176,6 +219,32 @@ mod tests {
         assert!(is_mapped("0 1000 1\n1 100000 65536\n", 65_520));
         assert!(!is_mapped("0 1000 1\n1 100000 65519\n", 65_520));
         assert!(!is_mapped("", 0));
+    }
+
+    #[test]
+    fn the_account_shares_its_ids_with_nobody() {
+        let passwd = "root:x:0:0::/:\nvicar-anon:x:900:901::/:\n";
+        let check = |passwd: &str, group: &str| nobody_else_has((900, 901), passwd, group);
+        assert_eq!(check(passwd, "root:x:0:\nvicar-anon:x:901:\n"), Ok(()));
+        for (more, group) in [
+            ("bob:x:900:50::/:\n", ""),
+            ("bob:x:50:901::/:\n", ""),
+            ("", "users:x:901:\n"),
+            ("", "vicar-anon:x:901:bob\n"),
+        ] {
+            let taken = check(&format!("{passwd}{more}"), group);
+            assert!(matches!(taken, Err(AnonymousError::Taken { .. })), "{more}{group}: {taken:?}");
+        }
+    }
+
+    #[test]
+    fn a_process_acts_as_its_effective_and_saved_ids_and_its_groups() {
+        let status = "Name:\tx\nUid:\t7\t8\t9\t8\nGid:\t17\t18\t19\t18\nGroups:\t20 21 \n";
+        assert!(!acts_as(status, "Uid:", 7));
+        assert!(acts_as(status, "Uid:", 8) && acts_as(status, "Uid:", 9));
+        assert!(!acts_as(status, "Gid:", 17) && acts_as(status, "Gid:", 19));
+        assert!(acts_as(status, "Groups:", 20) && acts_as(status, "Groups:", 21));
+        assert!(!acts_as("Name:\tx\n", "Uid:", 8));
     }
 
     #[test]

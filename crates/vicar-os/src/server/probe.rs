@@ -4,7 +4,6 @@ use crate::switch::SwitchError;
 use crate::switch::calls::Kernel;
 use crate::switch::place::{Base, Target, ThreadPlace};
 use crate::{KernelGid, KernelUid, UnixIdentity};
-use core::fmt;
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -35,16 +34,6 @@ pub(super) enum ProbeError {
     Wrong(&'static str),
     /// The test itself could not be run.
     Broken(&'static str, Errno),
-}
-
-impl fmt::Display for ProbeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Powerless(error) => error.fmt(f),
-            Self::Wrong(what) => f.write_str(what),
-            Self::Broken(what, errno) => write!(f, "{what}: {errno}"),
-        }
-    }
 }
 
 /// Runs the test on a thread of its own, which ends with it.

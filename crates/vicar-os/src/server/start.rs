@@ -54,8 +54,13 @@ pub enum StartError {
     Powers(PowersError),
     /// The process's credentials could not be read.
     Observe(i32),
-    /// The kernel allowed or refused something in the self-test that it must not.
-    SelfTest(String),
+    /// The kernel allowed or refused something in the self-test that it must not, or the test could not be run.
+    SelfTest {
+        /// What was wrong, or being done.
+        what: &'static str,
+        /// What the kernel answered, when the test could not be run.
+        errno: Option<i32>,
+    },
     /// The server's token could not be made.
     Token(NtStatus),
     /// The supervisor could not be started.
@@ -74,7 +79,10 @@ impl fmt::Display for StartError {
             Self::Observe(errno) => {
                 write!(f, "reading credentials: {}", std::io::Error::from_raw_os_error(*errno))
             }
-            Self::SelfTest(what) => write!(f, "self-test: {what}"),
+            Self::SelfTest { what, errno: None } => write!(f, "self-test: {what}"),
+            Self::SelfTest { what, errno: Some(errno) } => {
+                write!(f, "self-test: {what}: {}", std::io::Error::from_raw_os_error(*errno))
+            }
             Self::Token(status) => write!(f, "the server's token: {status}"),
             Self::Supervisor(error) => error.fmt(f),
         }
@@ -163,10 +171,10 @@ impl Starting {
     /// - [`StartError`]; the process must end.
     ///
     /// # Identity
-    /// Afterwards the process holds CAP_SETUID and CAP_SETGID if it held them, and nothing else.
+    /// Afterwards the process holds CAP_SETUID and CAP_SETGID if it can change identities with them, else nothing.
     pub fn finish(self) -> Result<Server, StartError> {
         single_threaded()?;
-        let powers = powers::give_up().map_err(StartError::Powers)?;
+        let mut powers = powers::give_up().map_err(StartError::Powers)?;
         let observed = observe()?;
         let own = identity_of(&observed)?;
         let base = Arc::new(Base {
@@ -181,14 +189,18 @@ impl Starting {
             match probe::run(&base, &self.anonymous) {
                 Ok(done) => (Some(done), None),
                 Err(ProbeError::Powerless(error)) => (None, Some(Powerless::Refused(error))),
-                Err(wrong @ (ProbeError::Wrong(_) | ProbeError::Broken(..))) => {
-                    return Err(StartError::SelfTest(wrong.to_string()));
+                Err(ProbeError::Wrong(what)) => return Err(StartError::SelfTest { what, errno: None }),
+                Err(ProbeError::Broken(what, errno)) => {
+                    return Err(StartError::SelfTest { what, errno: Some(errno.raw_os_error()) });
                 }
             }
         } else {
             (None, Some(Powerless::NoCapabilities))
         };
         let can_switch = self_test.is_some();
+        if !can_switch {
+            powers.give_up_rest().map_err(StartError::Powers)?;
+        }
         let state = token::of_server(&own, &powers, can_switch).map_err(StartError::Token)?;
         let system = System::new(Profile::V4, Policy::strict());
         let session = system.logon(LogonKind::Service, None).map_err(StartError::Token)?;

@@ -45,6 +45,14 @@ impl Powers {
     pub fn bounding_is_cut(&self) -> bool {
         self.bounding_cut
     }
+
+    /// Gives up what is left too, for a server that was seen not to be able to use it.
+    pub(crate) fn give_up_rest(&mut self) -> Result<(), PowersError> {
+        let none = CapabilitySet::empty();
+        Kernel.set_capabilities(none, none).map_err(at("capset"))?;
+        self.kept = none;
+        Ok(())
+    }
 }
 
 fn names(set: CapabilitySet) -> impl Iterator<Item = String> {
@@ -78,7 +86,7 @@ fn at(operation: &'static str) -> impl FnOnce(Errno) -> PowersError {
 /// - [`PowersError`] naming the call; the process must not go on as a server.
 ///
 /// # Identity
-/// Afterwards: permitted and effective are what was held of `KEPT`; nothing is inheritable or ambient; a program this
+/// Afterwards: permitted and effective are `KEPT`, or nothing when not both were held; nothing is inheritable or ambient; a program this
 /// process executes gains nothing (`no_new_privs`, and SECBIT_NOROOT locked where CAP_SETPCAP was held); the process
 /// cannot be traced or dumped by others.
 ///
@@ -86,7 +94,8 @@ fn at(operation: &'static str) -> impl FnOnce(Errno) -> PowersError {
 /// capabilities(7), prctl(2), PR_SET_DUMPABLE(2const).
 pub(crate) fn give_up() -> Result<Powers, PowersError> {
     let before = rustix::thread::capabilities(None).map_err(at("capget"))?.permitted;
-    let kept = before.intersection(KEPT);
+    // One without the other changes no identity, and would be left in a client's hands.
+    let kept = if before.contains(KEPT) { KEPT } else { CapabilitySet::empty() };
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at("prctl PR_SET_DUMPABLE"))?;
     rustix::thread::set_no_new_privs(true).map_err(at("prctl PR_SET_NO_NEW_PRIVS"))?;
     rustix::thread::clear_ambient_capability_set().map_err(at("prctl PR_CAP_AMBIENT_CLEAR_ALL"))?;

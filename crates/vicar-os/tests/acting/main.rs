@@ -59,6 +59,10 @@ fn main() -> ExitCode {
                 "powerless::a_user_with_lent_ids_is_root_of_its_own_namespace",
                 powerless::a_user_with_lent_ids_is_root_of_its_own_namespace,
             ),
+            (
+                "powerless::one_of_the_two_capabilities_is_given_up_too",
+                powerless::one_of_the_two_capabilities_is_given_up_too,
+            ),
             ("powerless::denied_setgroups_is_said_aloud", powerless::denied_setgroups_is_said_aloud),
         ],
     )

@@ -76,6 +76,18 @@ pub(crate) fn a_user_without_capabilities_serves_itself_only() {
     assert_eq!(pool.run_blocking(&own, |as_client| as_client.shown().uid.raw()), Ok(61_000));
 }
 
+pub(crate) fn one_of_the_two_capabilities_is_given_up_too() {
+    let caps = ["--inh-caps=-all,+setuid", "--ambient-caps=-all,+setuid", "--bounding-set=-all,+setuid"];
+    if !through("setpriv", &[&IDS[..], &caps[..]].concat()) {
+        return;
+    }
+    assert_ne!(status("CapPrm"), NONE);
+    let server = server();
+    assert_eq!(server.report().powerless, Some(Powerless::NoCapabilities));
+    let own = client(&server, 61_000, &[]);
+    assert_eq!(server.run_as(&own, |_| [status("CapPrm"), status("CapEff")]), Ok([NONE.to_owned(), NONE.to_owned()]));
+}
+
 pub(crate) fn denied_setgroups_is_said_aloud() {
     // In a user namespace made without privileges setgroups is denied and one id is mapped: nobody's is not.
     if !through(
