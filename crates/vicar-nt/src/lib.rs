@@ -9,8 +9,8 @@ extern crate alloc;
 
 pub mod acl;
 pub mod assign;
-pub mod change;
 pub mod batch;
+pub mod change;
 pub mod check;
 pub mod claim;
 pub mod condition;

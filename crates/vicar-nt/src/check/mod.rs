@@ -27,13 +27,13 @@ use alloc::vec::Vec;
 
 pub use answer::{Denial, Grant, NodeAnswer, Pass, Refusal};
 pub use audit::{AuditedBy, audit};
+pub(crate) use limit::trust_dominates;
 pub(crate) use members::Members;
 pub use remedy::{Basis, Remedy, remedies};
 pub use request::{
     AccessMode, AccessRequest, Api, AppContainerIntegrity, CentralPolicy, CentralRule, CheckOptions, ObjectType,
     OwnerWhenWriteRestricted, Subject, TypedDenyWithoutList, UnknownAces, UnknownCentralPolicy,
 };
-pub(crate) use limit::trust_dominates;
 pub use staging::{StagedDifference, staged_difference};
 pub use step::{AceOutcome, IntegrityOutcome, Step};
 
