@@ -173,6 +173,7 @@ pub(crate) fn v26_a_link_leads_only_where_the_client_may_go() {
             racer::exchange_for_ever(61_001, &scratch.path("play/d"), &scratch.path("play/roots"));
         },
         |world| {
+            let _races = racer::Races;
             let alice = world.client(61_001, &[]);
             let (mut inside, mut refused) = (0_u32, 0_u32);
             for _ in 0..10 {

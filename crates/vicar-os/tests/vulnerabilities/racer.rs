@@ -15,3 +15,15 @@ thread_local! {
     /// The racers' input stays open as long as this thread lives.
     static KEPT: std::cell::RefCell<Vec<Child>> = const { std::cell::RefCell::new(Vec::new()) };
 }
+
+/// Ends the racers when it is dropped: nobody can remove a directory while somebody moves things in it.
+pub(crate) struct Races;
+
+impl Drop for Races {
+    fn drop(&mut self) {
+        for mut racer in KEPT.take() {
+            drop(racer.stdin.take());
+            let _ = racer.wait();
+        }
+    }
+}
