@@ -105,12 +105,12 @@ impl GroupList {
 
     /// Returns whether an entry with this SID has attributes of a kind.
     #[inline]
-    pub(crate) fn holds(&self, sid: SidRef<'_>, counts: fn(GroupAttributes) -> bool) -> bool {
+    pub(crate) fn holds(&self, sid: SidRef<'_>, counts: impl Fn(GroupAttributes) -> bool) -> bool {
         !self.index.surely_lacks(sid) && self.finds(sid, counts)
     }
 
     #[inline(never)]
-    fn finds(&self, sid: SidRef<'_>, counts: fn(GroupAttributes) -> bool) -> bool {
+    fn finds(&self, sid: SidRef<'_>, counts: impl Fn(GroupAttributes) -> bool) -> bool {
         self.find(sid).any(|group| counts(group.attributes))
     }
 

@@ -52,6 +52,8 @@ pub struct AclBuilder {
 
 /// The longest ACL whose size is a multiple of four.
 const MAX_LEN: usize = 65_532;
+/// An entry without SID and data: header, mask, object flags, two object types, and padding.
+const LONGEST_WITHOUT_SID: usize = 48;
 
 impl AclBuilder {
     pub(crate) fn new() -> Self {
@@ -128,7 +130,8 @@ impl AclBuilder {
         sid: SidRef<'_>,
         data: &[u8],
     ) -> Self {
-        let mut ace: Vec<u8> = Vec::new();
+        let longest = LONGEST_WITHOUT_SID.saturating_add(sid.as_bytes().len()).saturating_add(data.len());
+        let mut ace: Vec<u8> = Vec::with_capacity(longest);
         ace.extend_from_slice(&[kind.number(), flags.bits(), 0, 0]);
         ace.extend_from_slice(&mask.0.to_le_bytes());
         if let Some((object_type, inherited)) = object_types {

@@ -95,6 +95,11 @@ impl<'n, 't> Tree<'n, 't> {
             node.granted |= moved;
             return moved;
         }
+        self.grant_below(at, mask)
+    }
+
+    #[inline(never)]
+    fn grant_below(&mut self, at: usize, mask: AccessMask) -> AccessMask {
         let range = self.subtree(at);
         let mut moved = AccessMask::NONE;
         for (index, node) in self.nodes.iter_mut().enumerate().skip(range.start).take(range.len()) {
@@ -116,6 +121,11 @@ impl<'n, 't> Tree<'n, 't> {
             node.package |= moved;
             return moved;
         }
+        self.grant_package_below(at, mask)
+    }
+
+    #[inline(never)]
+    fn grant_package_below(&mut self, at: usize, mask: AccessMask) -> AccessMask {
         let range = self.subtree(at);
         let mut moved = AccessMask::NONE;
         for (index, node) in self.nodes.iter_mut().enumerate().skip(range.start).take(range.len()) {
@@ -153,6 +163,11 @@ impl<'n, 't> Tree<'n, 't> {
             node.denied |= moved;
             return moved;
         }
+        self.deny_around(at, mask)
+    }
+
+    #[inline(never)]
+    fn deny_around(&mut self, at: usize, mask: AccessMask) -> AccessMask {
         let range = self.subtree(at);
         let mut moved = AccessMask::NONE;
         for (index, node) in self.nodes.iter_mut().enumerate().skip(range.start).take(range.len()) {

@@ -174,7 +174,7 @@ pub(super) fn parse(
 fn take_field<'t>(cursor: &mut Cursor<'t>) -> Result<(usize, &'t str), SddlError> {
     cursor.skip_white();
     let at = cursor.at();
-    let field = cursor.take_while(|c| !matches!(c, ';' | '(' | ')'));
+    let field = cursor.take_bytes_while(|byte| !matches!(byte, b';' | b'(' | b')'));
     if cursor.eat(";") { Ok((at, field)) } else { Err(cursor.error(Problem::Fields)) }
 }
 

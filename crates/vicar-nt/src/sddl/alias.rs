@@ -102,7 +102,9 @@ static TABLE: &[(&str, Alias)] = &[
 
 /// Finds what a name stands for, without regard to case.
 pub(super) fn find(name: &str) -> Option<Alias> {
-    TABLE.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, alias)| *alias)
+    let name: [u8; 2] = name.as_bytes().try_into().ok()?;
+    let name = name.map(|byte| byte.to_ascii_uppercase());
+    TABLE.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, alias)| *alias)
 }
 
 /// Finds the name of a SID.

@@ -77,6 +77,22 @@ impl<'t> Cursor<'t> {
         head
     }
 
+    /// Takes everything up to the first byte that is not accepted. No byte of a character beyond ASCII may be accepted
+    /// without the others of it.
+    #[inline]
+    pub(super) fn take_bytes_while(&mut self, accept: impl Fn(u8) -> bool) -> &'t str {
+        let len = self.rest.bytes().position(|byte| !accept(byte)).unwrap_or(self.rest.len());
+        let (head, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, ""));
+        self.rest = rest;
+        head
+    }
+
+    /// Steps over so many bytes; beyond the end, or in the middle of a character, over none.
+    #[inline]
+    pub(super) fn skip(&mut self, len: usize) {
+        self.rest = self.rest.get(len..).unwrap_or(self.rest);
+    }
+
     /// Steps over white space and then `token`.
     pub(super) fn expect(&mut self, token: &str, problem: Problem) -> Result<(), SddlError> {
         self.skip_white();

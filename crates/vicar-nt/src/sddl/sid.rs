@@ -63,6 +63,9 @@ fn parse_numbers(cursor: &mut Cursor<'_>, at: usize) -> Result<Sid, SddlError> {
     Sid::new(authority, subs).ok_or(SddlError::new(at, Problem::Sid))
 }
 
+/// So many digits fit in 64 bits in either radix.
+const FIT_IN_64_BITS: usize = 15;
+
 /// Reads a number that saturates. `0x` makes it, and `radix`, hexadecimal.
 fn number(cursor: &mut Cursor<'_>, radix: &mut Radix, problem: Problem) -> Result<u128, SddlError> {
     cursor.skip_white();
@@ -74,7 +77,10 @@ fn number(cursor: &mut Cursor<'_>, radix: &mut Radix, problem: Problem) -> Resul
         Radix::Hexadecimal => 16,
     };
     let mut ahead = *cursor;
-    let digits = ahead.take_while(|c| c.is_digit(base));
+    let digits = match radix {
+        Radix::Decimal => ahead.take_bytes_while(|byte| byte.is_ascii_digit()),
+        Radix::Hexadecimal => ahead.take_bytes_while(|byte| byte.is_ascii_hexdigit()),
+    };
     // "...-512D:" ends before the next section, also where D is a digit.
     let digits = match digits.strip_suffix(['D', 'd']) {
         Some(shorter) if ahead.rest().starts_with(':') => shorter,
@@ -83,7 +89,13 @@ fn number(cursor: &mut Cursor<'_>, radix: &mut Radix, problem: Problem) -> Resul
     if digits.is_empty() {
         return Err(cursor.error(problem));
     }
-    cursor.eat(digits);
+    cursor.skip(digits.len());
+    if digits.len() <= FIT_IN_64_BITS {
+        let add = |value: u64, c: char| {
+            value.wrapping_mul(u64::from(base)).wrapping_add(u64::from(c.to_digit(base).unwrap_or(0)))
+        };
+        return Ok(u128::from(digits.chars().fold(0, add)));
+    }
     let add = |value: u128, c: char| {
         value.saturating_mul(u128::from(base)).saturating_add(u128::from(c.to_digit(base).unwrap_or(0)))
     };
