@@ -262,7 +262,11 @@ fn prepare(args: Args) -> Result<Plan, String> {
             }
             Passwords::File { path: path.clone(), file }
         }
-        None => Passwords::Pam { service: pam_service(args.pam_service.clone()), confdir: args.pam_confdir.clone() },
+        None => {
+            let service = pam_service(args.pam_service.clone());
+            find_pam_service(&service, args.pam_confdir.as_deref())?;
+            Passwords::Pam { service, confdir: args.pam_confdir.clone() }
+        }
     };
     let state_path = args.state.clone().map_or_else(usual_state, Ok)?;
     let state = state::open(&state_path, &directory).map_err(|error| error.to_string())?;
@@ -323,6 +327,23 @@ fn prepare(args: Args) -> Result<Plan, String> {
 fn pam_service(given: Option<String>) -> String {
     let usual = if Path::new("/etc/pam.d/vicar").exists() { "vicar" } else { "login" };
     given.unwrap_or_else(|| usual.to_owned())
+}
+
+/// Makes sure that there is such a service: for one that is not there PAM takes the service `other` without a word.
+fn find_pam_service(service: &str, confdir: Option<&Path>) -> Result<(), String> {
+    if service.is_empty() || service.starts_with('.') || service.contains('/') {
+        return Err(format!("\"{}\" is no name of a PAM service", service.escape_default()));
+    }
+    let usual = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d", "/usr/etc/pam.d"];
+    let is_there = match confdir {
+        Some(directory) => directory.join(service).is_file(),
+        // Without its directories PAM reads one file for all services.
+        None => {
+            let has_none = !usual.iter().any(|directory| Path::new(directory).is_dir());
+            has_none || usual.iter().any(|directory| Path::new(directory).join(service).is_file())
+        }
+    };
+    if is_there { Ok(()) } else { Err(format!("there is no PAM service \"{service}\" on this system")) }
 }
 
 fn usual_state() -> Result<PathBuf, String> {
@@ -391,7 +412,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_seconds_and_masks_are_read_or_refused() {
+    fn sizes_seconds_masks_and_services_are_read_or_refused() {
         for (text, expected) in [
             ("100", Some(100)),
             ("32K", Some(32_768)),
@@ -410,6 +431,10 @@ mod tests {
         for text in ["0", "-1", "nan", "inf", "x", "100000"] {
             assert!(parse_seconds(text).is_err(), "{text}");
         }
+        for service in ["", "..", "../x", "/etc/passwd"] {
+            assert!(find_pam_service(service, None).is_err(), "{service}");
+        }
+        assert!(find_pam_service("no-such-service", Some(Path::new("/"))).is_err());
         assert_eq!(parse_umask("027"), Ok(0o27));
         assert!(parse_umask("1000").is_err() && parse_umask("8").is_err());
     }
