@@ -135,7 +135,13 @@ impl Banner {
             (count, false) => format!("dropped: the other {count}"),
         };
         writeln!(out, "  privileges kept    {kept}, {dropped}")?;
-        writeln!(out, "  idle threads are   nobody (uid {}, gid {})", self.anonymous_uid, self.anonymous_gid)?;
+        match &self.powerless {
+            // Without powers no thread is anybody but whoever started the server.
+            Some(_) => writeln!(out, "  idle threads are   this server's own user")?,
+            None => {
+                writeln!(out, "  idle threads are   nobody (uid {}, gid {})", self.anonymous_uid, self.anonymous_gid)?;
+            }
+        }
         match (&self.self_test, &self.powerless) {
             (Some(SelfTest { identities, checks, milliseconds }), _) => writeln!(
                 out,
@@ -155,5 +161,41 @@ impl Banner {
             Some(path) => format!("curl --unix-socket {path} -u NAME http://localhost/"),
             None => format!("curl -{insecure}u NAME {}", self.url),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(powerless: Option<&str>) -> String {
+        let banner = Banner {
+            version: "0",
+            kernel: "6".into(),
+            directory: "/srv".into(),
+            url: "https://127.0.0.1:1/".into(),
+            urls: Vec::new(),
+            names: Vec::new(),
+            tls: None,
+            sign_in: SignIn::PasswordFile { file: "p".into(), people: 1 },
+            privileges_kept: Vec::new(),
+            privileges_dropped: Vec::new(),
+            bounding_set_cut: false,
+            anonymous_uid: 65_520,
+            anonymous_gid: 65_521,
+            self_test: None,
+            powerless: powerless.map(str::to_owned),
+            audit: "/a".into(),
+        };
+        let mut text = Vec::new();
+        banner.text(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn idle_threads_are_said_to_be_nobody_only_where_they_can_be() {
+        assert!(told(None).contains("nobody (uid 65520, gid 65521)"));
+        let text = told(Some("no powers"));
+        assert!(text.contains("this server's own user") && !text.contains("nobody"), "{text}");
     }
 }
