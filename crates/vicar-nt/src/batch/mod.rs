@@ -1,7 +1,7 @@
 //! Many checks at once: one subject and a column of descriptors, or many subjects and one descriptor.
 //!
 //! Everything that can be done beforehand is done once, and nothing is allocated for an item unless it has an entry with
-//! a condition or the question a list of object types. Each answer is the one that [`decide`](crate::check::decide)
+//! a condition or the question a list of object types. Each answer is the one that [`decide`]
 //! gives: it is the same code that runs.
 //!
 //! ```
@@ -97,7 +97,7 @@ impl<'a> Question<'a> {
 ///
 /// # Cost
 /// One look-up per entry read, whatever the number of groups. No allocation per descriptor, with the exceptions of
-/// [`decide`](crate::check::decide).
+/// [`decide`].
 ///
 /// # NT
 /// `SeAccessCheck` in a loop.
@@ -119,7 +119,7 @@ pub fn each_descriptor<'a>(
 /// The answers, one per subject and in their order, each computed when it is taken.
 ///
 /// # Cost
-/// As for [`decide`](crate::check::decide). A token state finds its own SIDs without preparation.
+/// As for [`decide`]. A token state finds its own SIDs without preparation.
 pub fn each_subject<'a>(
     question: &Question<'a>,
     descriptor: DescriptorRef<'a>,
@@ -132,7 +132,7 @@ pub fn each_subject<'a>(
 /// Decides about one prepared subject and one descriptor.
 ///
 /// # Errors
-/// - [`Denial`] as for [`decide`](crate::check::decide).
+/// - [`Denial`] as for [`decide`].
 pub fn decide_prepared<'a>(
     subject: PreparedSubject<'a>,
     question: &Question<'a>,
