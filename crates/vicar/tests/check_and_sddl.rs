@@ -1,5 +1,10 @@
 //! The streams of `vicar check`, `vicar sddl` and `vicar assign`, and their one-question forms.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed, which is what it is for")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, which is what it is for"
+)]
 
 use std::io::Write;
 use std::path::Path;
