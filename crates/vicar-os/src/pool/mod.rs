@@ -259,10 +259,11 @@ impl Drop for Pool {
             state.closed = true;
             state.schedule.clear()
         };
-        drop(waiting);
         for seat in &self.shared.seats {
             seat.notify_one();
         }
+        // Last, because what a job holds may panic when it is dropped.
+        drop(waiting);
         let own = std::thread::current().id();
         for thread in self.threads.drain(..) {
             // The last clone may be dropped by a job; its thread cannot wait for itself.
