@@ -40,8 +40,30 @@ enum Command {
     Assign(Box<command::assign::Args>),
 }
 
+impl Command {
+    /// Whether it reads or writes files, or serves, with the rights of whoever it runs as.
+    const fn uses_its_rights(&self) -> bool {
+        match self {
+            Self::Demo(_) | Self::Serve(_) | Self::Prove(_) | Self::Passwd(_) | Self::Run(_) => true,
+            Self::Whoami(_) | Self::Check(_) | Self::Sddl(_) | Self::Assign(_) => false,
+        }
+    }
+}
+
+/// Whether this program runs with other ids than the one who started it has.
+fn is_set_id() -> bool {
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    getuid() != geteuid() || getgid() != getegid()
+}
+
 fn main() -> Exit {
-    match Cli::parse().command {
+    let command = Cli::parse().command;
+    // Before anything is read or made: the arguments are another's than the rights.
+    if command.uses_its_rights() && is_set_id() {
+        eprintln!("vicar: refuses to work as a set-user-ID or set-group-ID program");
+        return Exit::CannotRun;
+    }
+    match command {
         Command::Demo(args) => command::demo::run(args),
         Command::Serve(args) => command::serve::run(*args),
         Command::Prove(args) => command::prove::run(args),

@@ -181,19 +181,19 @@ fn a_set_user_id_copy_refuses_to_work() {
     let copy = scratch.0.join("vicar");
     std::fs::copy(VICAR, &copy).unwrap();
     std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o6755)).unwrap();
-    let words = [
-        "--reuid=61001",
-        "--regid=61001",
-        "--clear-groups",
-        "--",
-        copy.to_str().unwrap(),
-        "run",
-        "--as",
-        "bob",
-        "--",
-        "id",
-    ];
-    check(scratch.program("setpriv", &words), 2, "", "set-user-ID");
+    let file = scratch.0.join("state");
+    let file = file.to_str().unwrap();
+    for command in [
+        &["run", "--as", "bob", "--", "id"][..],
+        &["serve", "/", "--state", file],
+        &["passwd", file, "bob@61002:61002"],
+        &["prove", "http://127.0.0.1:1/", "--as", "a:b@61001:61001", "--root", "/"],
+        &["demo", "--once"],
+    ] {
+        let who = ["--reuid=61001", "--regid=61001", "--clear-groups", "--", copy.to_str().unwrap()];
+        check(scratch.program("setpriv", &[&who[..], command].concat()), 2, "", "set-user-ID");
+    }
+    assert!(!Path::new(file).exists(), "made with rights that are not the caller's");
 }
 
 #[test]
