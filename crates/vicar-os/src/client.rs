@@ -60,12 +60,6 @@ pub(crate) struct IdentityKey {
 
 static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
 
-impl IdentityKey {
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation
-    }
-}
-
 impl ClientContext {
     pub(crate) fn new(
         kernel: vicar_kernel::ClientContext,

@@ -26,9 +26,9 @@ use std::time::Duration;
 pub struct ClientThreadOptions {
     /// How many client threads.
     pub threads: usize,
-    /// Most threads that act for one context at the same time.
+    /// Most threads that act for one user at the same time.
     pub per_client: usize,
-    /// Most jobs of one context that wait; one more is [`RunError::Busy`].
+    /// Most jobs of one user that wait; one more is [`RunError::Busy`].
     pub queued_per_client: usize,
     /// How long an idle thread keeps its last client's identity.
     pub keep: Duration,
@@ -37,11 +37,11 @@ pub struct ClientThreadOptions {
 }
 
 impl Default for ClientThreadOptions {
-    /// Sixteen threads, at most half of them for one client, 1,024 waiting jobs a client, kept for 250 ms, umask 022.
+    /// Sixteen threads, at most four of them for one user, 1,024 waiting jobs a user, kept for 250 ms, umask 022.
     fn default() -> Self {
         Self {
             threads: 16,
-            per_client: 8,
+            per_client: 4,
             queued_per_client: 1024,
             keep: Duration::from_millis(250),
             umask: DEFAULT_UMASK,
@@ -109,6 +109,13 @@ type Work = Box<dyn FnOnce(Result<&AsClient<'_>, RunError>) + Send>;
 struct Job {
     client: ClientContext,
     work: Work,
+}
+
+impl Job {
+    /// Whose share of the threads it counts against: a user has one share, however many contexts were made for it.
+    fn user(&self) -> u32 {
+        self.client.identity().uid().raw()
+    }
 }
 
 struct Pool {
@@ -220,14 +227,14 @@ impl ClientThreads {
 
     fn submit(&self, job: Job) {
         let shared = &self.pool.shared;
-        let generation = job.client.generation();
+        let user = job.user();
         let mut state = shared.lock();
         if state.closed {
             // Dropping the job answers `Closed`; outside the lock, because the answer may wake anything.
             drop(state);
             return drop(job);
         }
-        match state.schedule.submit(generation, job) {
+        match state.schedule.submit(user, job) {
             Placed::On(seat, job) => {
                 if let Some(place) = state.given.get_mut(seat) {
                     *place = Some(job);
@@ -285,7 +292,7 @@ fn client_thread(server: &Server, shared: &Shared, seat: usize, umask: u32, read
     let _ = ready.send(Ok(()));
     let mut next = shared.lock().schedule.next(seat, None);
     loop {
-        let Some((generation, job)) = next.take().or_else(|| wait_for_job(shared, seat, &mut thread)) else { return };
+        let Some((user, job)) = next.take().or_else(|| wait_for_job(shared, seat, &mut thread)) else { return };
         let work = job.work;
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let mut work = Some(work);
@@ -304,7 +311,7 @@ fn client_thread(server: &Server, shared: &Shared, seat: usize, umask: u32, read
         }
         drop(job.client);
         let mut state = shared.lock();
-        state.schedule.ended(generation);
+        state.schedule.ended(user);
         if state.closed {
             return;
         }
@@ -321,12 +328,12 @@ fn discard(panic: Box<dyn Any + Send>) {
 }
 
 /// Waits until this idle thread is given a job; lets go of its client when that takes long. `None` ends the thread.
-fn wait_for_job(shared: &Shared, seat: usize, thread: &mut ClientThread) -> Option<(u64, Job)> {
+fn wait_for_job(shared: &Shared, seat: usize, thread: &mut ClientThread) -> Option<(u32, Job)> {
     let wake = shared.seats.get(seat)?;
     let mut state = shared.lock();
     loop {
         if let Some(job) = state.given.get_mut(seat)?.take() {
-            return Some((job.client.generation(), job));
+            return Some((job.user(), job));
         }
         if state.closed {
             return None;

@@ -22,15 +22,15 @@ struct Client<J> {
     waiting: VecDeque<J>,
 }
 
-/// Jobs waiting and threads idle. `J` is a job, a client is named by its generation.
+/// Jobs waiting and threads idle. `J` is a job, a client is named by its uid.
 #[derive(Debug)]
 pub(super) struct Schedule<J> {
     limits: Limits,
-    clients: HashMap<u64, Client<J>>,
+    clients: HashMap<u32, Client<J>>,
     /// Clients with waiting jobs, in the order of their turns.
-    turns: VecDeque<u64>,
+    turns: VecDeque<u32>,
     /// Idle threads, longest idle first, with the client each holds.
-    idle: VecDeque<(usize, Option<u64>)>,
+    idle: VecDeque<(usize, Option<u32>)>,
     streak: HashMap<usize, u32>,
 }
 
@@ -51,7 +51,7 @@ impl<J> Schedule<J> {
     }
 
     /// Places a new job.
-    pub(super) fn submit(&mut self, client: u64, job: J) -> Placed<J> {
+    pub(super) fn submit(&mut self, client: u32, job: J) -> Placed<J> {
         let limits = self.limits;
         let entry = self.clients.entry(client).or_insert_with(|| Client { running: 0, waiting: VecDeque::new() });
         if entry.running < limits.per_client
@@ -73,7 +73,7 @@ impl<J> Schedule<J> {
     }
 
     /// Records that a thread has ended a job of `client`.
-    pub(super) fn ended(&mut self, client: u64) {
+    pub(super) fn ended(&mut self, client: u32) {
         if let Some(entry) = self.clients.get_mut(&client) {
             entry.running = entry.running.saturating_sub(1);
             if entry.running == 0 && entry.waiting.is_empty() {
@@ -83,7 +83,7 @@ impl<J> Schedule<J> {
     }
 
     /// Returns the next job for a thread that holds `held`, or records it as idle.
-    pub(super) fn next(&mut self, thread: usize, held: Option<u64>) -> Option<(u64, J)> {
+    pub(super) fn next(&mut self, thread: usize, held: Option<u32>) -> Option<(u32, J)> {
         let streak = self.streak.get(&thread).copied().unwrap_or(0);
         let stays = held.filter(|_| streak < STREAK || self.turns.len() <= 1);
         let chosen = stays.filter(|held| self.may_run(*held)).or_else(|| {
@@ -106,7 +106,7 @@ impl<J> Schedule<J> {
         Some((client, job))
     }
 
-    fn may_run(&self, client: u64) -> bool {
+    fn may_run(&self, client: u32) -> bool {
         self.clients
             .get(&client)
             .is_some_and(|entry| !entry.waiting.is_empty() && entry.running < self.limits.per_client)
@@ -126,7 +126,7 @@ impl<J> Schedule<J> {
     }
 }
 
-fn take_idle(idle: &mut VecDeque<(usize, Option<u64>)>, client: u64) -> Option<usize> {
+fn take_idle(idle: &mut VecDeque<(usize, Option<u32>)>, client: u32) -> Option<usize> {
     let holds = idle.iter().rposition(|(_, held)| *held == Some(client));
     let nobody = || idle.iter().rposition(|(_, held)| held.is_none());
     let index = holds.or_else(nobody).unwrap_or(0);

@@ -114,8 +114,8 @@ impl ClientThread {
         }
     }
 
-    /// Generation of the client whose identity the thread holds.
-    pub(super) fn holds(&self) -> Option<u64> {
-        self.held.as_ref().map(|(key, _)| key.generation())
+    /// Uid of the client whose identity the thread holds.
+    pub(super) fn holds(&self) -> Option<u32> {
+        self.held.as_ref().map(|(_, shown)| shown.uid.raw())
     }
 }

@@ -6,7 +6,7 @@ use super::schedule::{Limits, Placed, Schedule};
 
 const LIMITS: Limits = Limits { threads: 3, per_client: 2, queued_per_client: 2 };
 
-fn with_idle(holds: &[Option<u64>]) -> Schedule<u32> {
+fn with_idle(holds: &[Option<u32>]) -> Schedule<u32> {
     let mut schedule = Schedule::new(LIMITS);
     for (thread, held) in holds.iter().enumerate() {
         assert_eq!(schedule.next(thread, *held), None);
@@ -64,7 +64,7 @@ fn every_job_runs_once_whatever_the_order() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let dice = seed >> 33;
         if dice % 2 == 0 {
-            let client = dice % 5;
+            let client = u32::try_from(dice % 5).unwrap();
             match schedule.submit(client, 0) {
                 Placed::On(thread, _) => {
                     running.push((thread, client));

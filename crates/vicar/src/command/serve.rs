@@ -89,8 +89,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 16)]
     threads: usize,
 
-    /// Most of them that act as one client at the same time.
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    /// Most of them that act as one user at the same time.
+    #[arg(long, value_name = "N", default_value_t = 4)]
     threads_per_client: usize,
 
     /// The umask of new files.
