@@ -133,6 +133,14 @@ thread_local! {
     static ACTS_AS_CLIENT: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether the calling thread acts as a client now.
+///
+/// For code that may be called on any thread and must not do then what it does otherwise: panic hooks, loggers.
+#[must_use]
+pub fn acts_as_client() -> bool {
+    ACTS_AS_CLIENT.get()
+}
+
 /// Marks the thread as acting for the life of the value, so that nesting is seen.
 pub(crate) struct Acting(());
 

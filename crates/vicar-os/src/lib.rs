@@ -29,7 +29,7 @@ mod sys;
 mod testing;
 
 pub use client::ClientContext;
-pub use enter::{AsClient, EnterError, Misuse, Shown};
+pub use enter::{AsClient, EnterError, Misuse, Shown, acts_as_client};
 pub use identity::{IdentityError, KernelGid, KernelUid, UnixIdentity};
 pub use pool::{
     AdoptError, Answer, ClientThread, ClientThreadOptions, ClientThreads, DEFAULT_UMASK, PoolError, RunError,

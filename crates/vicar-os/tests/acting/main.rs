@@ -164,6 +164,9 @@ fn server_groups() -> String {
 fn acting_does_not_nest() {
     let server = server();
     let (alice, bob) = (client(&server, 61_001, &[]), client(&server, 61_002, &[]));
+    assert!(!vicar_os::acts_as_client());
+    assert_eq!(server.run_as(&alice, |_| vicar_os::acts_as_client()), Ok(true));
+    assert!(!vicar_os::acts_as_client());
     let inner = server.run_as(&alice, |_| server.run_as(&bob, |_| unreachable!("ran inside")));
     assert_eq!(inner.unwrap().map(|_: ()| ()), Err(EnterError::Misuse(Misuse::AlreadyImpersonating)));
     assert!(server.run_as(&bob, |_| ()).is_ok());

@@ -37,6 +37,7 @@ pub(crate) fn start(plan: Plan) -> Result<Ready, String> {
     let supervisor = fork_supervisor(&plan, anonymous)?;
     let server = starting.finish().map_err(|error| error.to_string())?;
     let banner = Banner::new(&plan, &server);
+    open_nothing_while_acting();
     let threads = server.client_threads(plan.threads).map_err(|error| error.to_string())?;
     let options = ShareOptions { limits: plan.share_limits, spool: plan.spool, ..ShareOptions::new(plan.directory) };
     let share = Share::open(options, threads.clone()).map_err(|error| error.to_string())?;
@@ -80,4 +81,16 @@ fn fork_supervisor(plan: &Plan, anonymous: KernelUid) -> Result<Supervisor, Stri
 /// What `Server` knows, for the banner.
 pub(super) fn anonymous_of(server: &Server) -> (u32, u32) {
     (server.anonymous().uid().raw(), server.anonymous().gid().raw())
+}
+
+/// Keeps the panic hook from opening files, for a backtrace, on a thread that acts as a client.
+fn open_nothing_while_acting() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if vicar_os::acts_as_client() {
+            eprintln!("vicar: a client's job {panic}");
+        } else {
+            usual(panic);
+        }
+    }));
 }
