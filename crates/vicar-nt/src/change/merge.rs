@@ -18,7 +18,7 @@ use crate::status::NtStatus;
 /// - `object_types`: the types of the object, for entries that only some type inherits.
 ///
 /// # Errors
-/// - Those of [`set`].
+/// - Those of [`set()`].
 ///
 /// # NT
 /// `SetSecurityInfo`, `SetNamedSecurityInfo`, before they store the descriptor and [propagate](crate::change::propagate) it.

@@ -1,6 +1,6 @@
 //! Changing and querying the security of objects that exist.
 //!
-//! [`access_to_set`] and [`access_to_query`] say what a caller must have been granted; [`set`] and [`query`] work on the
+//! [`access_to_set`] and [`access_to_query`] say what a caller must have been granted; [`set()`] and [`query`] work on the
 //! parts. [`merge`] does what an editor does. [`inherit_again`] recomputes what an object inherits, and [`propagate`] does that for everything below it.
 //!
 //! # Source

@@ -33,7 +33,7 @@ bitflags::bitflags! {
 
 /// A change of the security of an object that exists.
 ///
-/// Whether the caller was granted [`access_to_set`](crate::change::access_to_set) is for the caller of [`set`] to see to.
+/// Whether the caller was granted [`access_to_set`](crate::change::access_to_set) is for the caller of [`set()`] to see to.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a> {
     /// The object's descriptor; `None` if it has none.

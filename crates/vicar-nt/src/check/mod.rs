@@ -8,7 +8,7 @@
 //! restricting SIDs, the package side of an AppContainer, and the rules of a central policy. Rights only ever move from
 //! open to granted or to denied, and the first entry that mentions a right decides about it.
 //!
-//! [`audit`] says whether an access is to be recorded. Nothing is cached, nothing is written, and nobody's identity is read from the surroundings.
+//! [`audit()`] says whether an access is to be recorded. Nothing is cached, nothing is written, and nobody's identity is read from the surroundings.
 
 mod answer;
 mod audit;
