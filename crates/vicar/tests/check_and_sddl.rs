@@ -100,6 +100,22 @@ fn a_bad_line_is_answered_and_the_next_one_read() {
 }
 
 #[test]
+fn a_token_is_an_object_and_has_what_a_check_looks_at() {
+    for token in [
+        r#"["S-1-1-0"]"#,
+        r#"{"user":"S-1-1-0","owner":"S-1-1-0"}"#,
+        r#"{"user":"S-1-1-0","default_dacl":null}"#,
+        r#"{"user":"S-1-5-7","groups":[["S-1-1-0","enabled"]]}"#,
+    ] {
+        let answer = stream("check", &[case(&format!(r#""token":{token}"#))]).remove(0);
+        assert!(answer["error"].is_string(), "{token}: {answer}");
+    }
+    let answer =
+        stream("check", &[case(r#""token":{"user":"S-1-5-7","groups":[{"sid":"S-1-1-0","attrs":"enabled"}]}"#)]);
+    assert_eq!(answer[0]["granted"], "0x00000001");
+}
+
+#[test]
 fn malformed_bytes_are_answered_with_their_status() {
     for line in vectors("descriptor/rejects.jsonl") {
         let row: Json = serde_json::from_str(&line).unwrap();

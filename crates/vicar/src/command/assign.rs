@@ -8,7 +8,8 @@ use vicar_nt::token::TokenState;
 use vicar_nt::{GenericMapping, Guid, NtStatus, Sid, sddl};
 
 use crate::command::check::{
-    CaseError, MappingName, Mask, TokenCase, object, read_hex, read_mapping, read_mask, read_object_type, read_sid,
+    CaseError, MappingName, Mask, TokenCase, object, only_object, read_hex, read_mapping, read_mask, read_object_type,
+    read_sid,
 };
 use crate::command::sddl::{answer_lines, to_hex};
 use crate::exit::Exit;
@@ -78,6 +79,7 @@ struct Line {
     creator: Option<String>,
     #[serde(default)]
     domain: Option<String>,
+    #[serde(deserialize_with = "only_object")]
     token: TokenCase,
     #[serde(default)]
     is_container: Option<bool>,

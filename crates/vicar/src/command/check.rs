@@ -15,8 +15,8 @@ use vicar_nt::{GroupAttributes, Sid, sddl};
 use crate::exit::Exit;
 use case::{Case, CaseLine, Parts};
 pub(super) use case::{CaseError, MappingName, Mask, read_hex, read_mapping, read_mask, read_object_type, read_sid};
-pub(super) use token::TokenCase;
 use token::{Attributes, LevelName, read_level, read_privilege};
+pub(super) use token::{TokenCase, only_object};
 
 /// Arguments of `vicar check`.
 #[derive(Debug, clap::Args)]

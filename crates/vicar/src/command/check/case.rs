@@ -10,7 +10,7 @@ use vicar_nt::descriptor::Descriptor;
 use vicar_nt::token::TokenState;
 use vicar_nt::{GenericMapping, Guid, ImpersonationLevel, NtStatus, ParseError, RequestedMask, Sid, sddl};
 
-use super::token::TokenCase;
+use super::token::{TokenCase, only_object};
 
 /// A question as it stands in a line. What is not named here is notes, and ignored.
 #[derive(Debug, Deserialize)]
@@ -36,6 +36,7 @@ pub(super) struct CaseLine {
     self_sid: Option<String>,
     #[serde(default)]
     caps: Option<BTreeMap<String, Vec<RuleLine>>>,
+    #[serde(deserialize_with = "only_object")]
     token: TokenCase,
 }
 

@@ -85,6 +85,19 @@ fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'d
     Ok(Option::<T>::deserialize(value)?.unwrap_or_default())
 }
 
+/// Takes an object and nothing else: an array would be taken for its fields in their order.
+pub(in crate::command) fn only_object<'de, D, T>(value: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    let json = Json::deserialize(value)?;
+    if !json.is_object() {
+        return Err(serde::de::Error::custom("expected an object"));
+    }
+    T::deserialize(json).map_err(serde::de::Error::custom)
+}
+
 fn medium() -> Option<String> {
     Some("S-1-16-8192".to_owned())
 }
@@ -104,7 +117,7 @@ enum UserAttributes {
 #[serde(untagged)]
 enum GroupLine {
     Sid(String),
-    Attributed(AttributedGroup),
+    Attributed(#[serde(deserialize_with = "only_object")] AttributedGroup),
 }
 
 #[derive(Debug, Deserialize)]
@@ -193,6 +206,18 @@ impl TokenCase {
 
     /// Returns the token, and the level it is impersonated at unless it is a process's own.
     pub(super) fn read(&self, domain: Option<&Sid>) -> Result<(TokenState, Option<ImpersonationLevel>), CaseError> {
+        let of_creators = [
+            ("owner", self.owner.is_some()),
+            ("primary_group", self.primary_group.is_some()),
+            ("default_dacl", !matches!(self.default_dacl, DefaultDacl::Unnamed)),
+            ("owner_groups", !self.owner_groups.is_empty()),
+        ];
+        if let Some((name, _)) = of_creators.iter().find(|(_, is_named)| *is_named) {
+            return Err(CaseError::wrong(
+                "token",
+                format!("unknown field `{name}`: an access check does not look at it"),
+            ));
+        }
         let level = match self.kind {
             Some(KindName::Primary) => None,
             None | Some(KindName::Impersonation) => {
