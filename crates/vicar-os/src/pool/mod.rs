@@ -289,8 +289,9 @@ fn client_thread(server: &Server, shared: &Shared, seat: usize, umask: u32, read
             return;
         }
     };
-    let _ = ready.send(Ok(()));
+    // Idle before it is said to be ready, so that the first job does not have to wait.
     let mut next = shared.lock().schedule.next(seat, None);
+    let _ = ready.send(Ok(()));
     loop {
         let Some((user, job)) = next.take().or_else(|| wait_for_job(shared, seat, &mut thread)) else { return };
         let work = job.work;
