@@ -1,6 +1,6 @@
 //! Why a request was not done, as the one status the client is told.
 
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use vicar_os::RunError;
 use vicar_os::fs::{BeneathPath, Errno, FsError};
@@ -43,6 +43,11 @@ impl Failure {
     /// A refusal with the element that names its precondition (RFC 4918 16).
     pub(super) const fn precondition(status: StatusCode, element: &'static str) -> Self {
         Self { status, reason: Some(Reason::Precondition(element, None)), headers: Vec::new() }
+    }
+
+    /// The client has as much under way as one may have.
+    pub(super) fn too_many() -> Self {
+        Self::status(StatusCode::TOO_MANY_REQUESTS).with_header(RETRY_AFTER, "1")
     }
 
     /// Something is locked and the token was not handed in.

@@ -43,7 +43,7 @@ enum Found {
 
 pub(super) async fn serve(call: &Call<'_>) -> Result<Response<ReplyBody>, Failure> {
     let (path, slash, headers) = (call.path(), call.target.slash, Arc::clone(&call.headers));
-    let limit = call.limits().listing_entries;
+    let (inner, uid) = (Arc::clone(call.inner), call.uid());
     let reads_content = call.op == "get";
     let found = call
         .run(move |as_client, root| {
@@ -54,7 +54,7 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Response<ReplyBody>, Failur
                     return Ok(Found::Slashless);
                 }
                 let directory = Directory::of(node).map_err(of)?;
-                return Listing::read(as_client, path, directory, limit).map(Found::Directory).map_err(of);
+                return Listing::read(as_client, path, directory, &inner, uid).map(Found::Directory);
             }
             if slash {
                 return Err(Failure::NOT_FOUND);

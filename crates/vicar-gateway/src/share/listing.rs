@@ -4,24 +4,30 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use vicar_os::AsClient;
-use vicar_os::fs::{BeneathPath, Directory, Entry, FsError, Kind, Links, Node, Root, Stat};
+use vicar_os::fs::{BeneathPath, Directory, Entry, Kind, Links, Node, Root, Stat};
 
-use super::Caller;
 use super::failure::Failure;
 use super::job::{Jobs, Seen};
 use super::pull::Source;
+use super::{Caller, Inner};
 use crate::body::BodyError;
+use crate::limit::Held;
 
 /// Entries whose state is read in one job.
 const BATCH: usize = 256;
 /// Bytes after which a batch ends early: how much is written about one entry is up to who asks.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// Entries up to which a listing is small; the others are counted, as their names stay in memory while they are sent.
+const SMALL: usize = 1024;
+
 /// The entries of one directory, sorted, each taken once.
 pub(super) struct Listing {
     pub(super) path: BeneathPath,
     pub(super) directory: Directory,
     pub(super) entries: Vec<Entry>,
+    /// The place of a large one among those of its user.
+    _place: Option<Held<u32>>,
 }
 
 /// One entry as the client sees it, links followed.
@@ -39,13 +45,22 @@ pub(super) enum Need {
 
 impl Listing {
     /// Reads the names: directories first, then by name without regard to case.
+    ///
+    /// A large listing is refused while `uid` is sent as many as one may be.
     pub(super) fn read(
         as_client: &AsClient<'_>,
         path: BeneathPath,
         directory: Directory,
-        limit: usize,
-    ) -> Result<Self, FsError> {
-        let mut entries = directory.list(as_client, limit)?;
+        inner: &Inner,
+        uid: u32,
+    ) -> Result<Self, Failure> {
+        let limit = inner.options.limits.listing_entries;
+        let mut entries = directory.list(as_client, limit).map_err(|error| Failure::of(&error))?;
+        let place = if entries.len() > SMALL {
+            Some(inner.large_listings.take(uid).ok_or_else(Failure::too_many)?)
+        } else {
+            None
+        };
         entries.retain(|entry| matches!(entry.kind, Kind::Regular | Kind::Directory | Kind::Symlink | Kind::Unknown));
         entries.sort_unstable_by(|one, other| {
             let (a, b) = (one.name.as_bytes(), other.name.as_bytes());
@@ -53,7 +68,7 @@ impl Listing {
             let directories_first = (one.kind != Kind::Directory).cmp(&(other.kind != Kind::Directory));
             directories_first.then_with(ignoring_case).then_with(|| a.cmp(b))
         });
-        Ok(Self { path, directory, entries })
+        Ok(Self { path, directory, entries, _place: place })
     }
 
     /// Looks at one entry; `None` when it is gone, leads out of the share or is not served.

@@ -34,6 +34,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use vicar_os::{ClientContext, ClientThreads};
 
 pub use crate::body::{BodyError, ReplyBody, RequestBody};
+use crate::limit::Tally;
 use crate::lock::{LockTable, Terms};
 use failure::Failure;
 use job::Jobs;
@@ -76,6 +77,8 @@ pub struct Reply {
 pub struct ShareLimits {
     /// Most entries of one listing (507).
     pub listing_entries: usize,
+    /// Most listings of more than 1,024 entries that one user is sent at the same time (429).
+    pub listings_per_user: usize,
     /// Most entries that one copy, move or delete takes on (507).
     pub tree_entries: usize,
     /// Most directories inside each other for a copy, move or delete (507).
@@ -89,10 +92,11 @@ pub struct ShareLimits {
 }
 
 impl Default for ShareLimits {
-    /// 100,000 entries, 128 levels, 1 GiB in the spool, 1,000 locks a user for an hour.
+    /// 100,000 entries, 4 large listings a user at a time, 128 levels, 1 GiB in the spool, 1,000 locks a user for an hour.
     fn default() -> Self {
         Self {
             listing_entries: 100_000,
+            listings_per_user: 4,
             tree_entries: 100_000,
             tree_depth: 128,
             spool_bytes: 1 << 30,
@@ -175,6 +179,8 @@ struct Inner {
     jobs: Jobs,
     locks: LockTable<Caller>,
     patching: Patching,
+    /// By user id.
+    large_listings: Tally<u32>,
 }
 
 impl Share {
@@ -191,7 +197,9 @@ impl Share {
         let locks =
             LockTable::new(Terms { longest: options.limits.lock_life, per_user: options.limits.locks_per_user });
         let jobs = Jobs::new(threads, &options);
-        Ok(Self { inner: Arc::new(Inner { options, jobs, locks, patching: Patching::default() }) })
+        let large_listings = Tally::new(options.limits.listings_per_user);
+        let inner = Inner { options, jobs, locks, patching: Patching::default(), large_listings };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Does what a request asks for, as the caller.

@@ -32,7 +32,7 @@ const MEDIA_OF_DIRECTORY: &str = "httpd/unix-directory";
 pub(super) async fn serve(call: &Call<'_>, body: RequestBody) -> Result<Response<ReplyBody>, Failure> {
     let wanted = asked::propfind(&small_body(body).await?).map_err(|error| Failure::of_xml(&error))?;
     let depth = call.depth()?.unwrap_or(Depth::Infinity);
-    let (path, slash, limit) = (call.path(), call.target.slash, call.limits().listing_entries);
+    let (path, slash) = (call.path(), call.target.slash);
     let (inner, uid) = (Arc::clone(call.inner), call.uid());
     let (first, rest) = call
         .run(move |as_client, root| {
@@ -58,7 +58,7 @@ pub(super) async fn serve(call: &Call<'_>, body: RequestBody) -> Result<Response
             }
             let directory = Directory::of(node).map_err(of)?;
             view.above.insert(0, directory.id());
-            let listing = Listing::read(as_client, path, directory, limit).map_err(of)?;
+            let listing = Listing::read(as_client, path, directory, &view.inner, uid)?;
             let need = if view.needs_store { Need::Node } else { Need::Stat };
             let write = move |as_client: &AsClient<'_>,
                               root: &Root,

@@ -6,13 +6,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 
 use crate::alone::Test;
-use crate::rig::{ALICE, BOB, Rig, TEAM, directory};
+use crate::rig::{ALICE, BOB, Rig, TEAM, Who, directory};
 
 pub(crate) const TESTS: &[Test] = &[
     ("propfind_tells_what_the_client_may_know", propfind_tells_what_the_client_may_know),
     ("propfind_of_a_big_directory_is_a_stream", propfind_of_a_big_directory_is_a_stream),
     ("a_long_question_about_many_files_is_answered_piece_by_piece", a_long_question_about_many_files_is_answered),
     ("listings_have_limits", listings_have_limits),
+    ("one_user_is_sent_only_so_many_large_listings", one_user_is_sent_only_so_many_large_listings),
     ("every_byte_of_a_name_survives", every_byte_of_a_name_survives),
     ("proppatch_is_all_or_nothing", proppatch_is_all_or_nothing),
     ("proppatch_needs_write_permission", proppatch_needs_write_permission),
@@ -112,6 +113,36 @@ fn listings_have_limits() {
     assert_eq!(rig.status(&rig.alice, "PROPFIND", "/alice/", &["depth: 1"], ""), 507);
     assert_eq!(rig.status(&rig.alice, "GET", "/alice/", &[], ""), 507);
     assert_eq!(rig.status(&rig.alice, "PROPFIND", "/alice/", &["depth: 0"], ""), 207);
+}
+
+fn one_user_is_sent_only_so_many_large_listings() {
+    let fill = |rig: &Rig, count: usize| {
+        for number in 0..count {
+            fs::write(rig.root.join(format!("alice/file-{number:04}")), "x").unwrap();
+        }
+    };
+    let none = Rig::with(|options| options.limits.listings_per_user = 0);
+    fill(&none, 1_024);
+    assert_eq!(none.status(&none.alice, "PROPFIND", "/alice/", &["depth: 1"], ""), 207, "a small one is not counted");
+    assert_eq!(none.status(&none.alice, "GET", "/alice/", &[], ""), 200);
+    fs::write(none.root.join("alice/one-more"), "x").unwrap();
+    for (method, headers) in [("PROPFIND", &["depth: 1"][..]), ("GET", &[])] {
+        let answer = none.send(&none.alice, method, "/alice/", headers, "");
+        assert_eq!((answer.status, answer.header("retry-after")), (429, "1"), "{method}");
+    }
+    drop(none);
+    let one = Rig::with(|options| options.limits.listings_per_user = 1);
+    fill(&one, 1_025);
+    for _ in 0..3 {
+        let answers = one.both(
+            (Who::Alice, "PROPFIND", "/alice/", &["depth: 1"], ""),
+            (Who::Alice, "PROPFIND", "/alice/", &["depth: 1"], ""),
+        );
+        let statuses = answers.map(|answer| answer.status);
+        assert!(matches!(statuses, [207, 429] | [429, 207]), "{statuses:?}");
+        let alone = one.send(&one.alice, "PROPFIND", "/alice/", &["depth: 1"], "");
+        assert!(alone.whole && alone.text().matches("<D:response>").count() == 1_026, "its place was given back");
+    }
 }
 
 fn every_byte_of_a_name_survives() {

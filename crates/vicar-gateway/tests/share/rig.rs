@@ -80,6 +80,9 @@ impl Answer {
     }
 }
 
+/// Who, method, path, headers and body.
+pub(crate) type Asked<'a> = (Who, &'a str, &'a str, &'a [&'a str], &'a str);
+
 impl Rig {
     pub(crate) fn new() -> Self {
         Self::with(|_| {})
@@ -96,11 +99,20 @@ impl Rig {
         directory(&root.join("bob"), BOB, BOB, 0o700);
         directory(&root.join("team"), 0, TEAM, 0o2770);
         change(&mut options);
-        let ShareLimits { listing_entries, tree_entries, tree_depth, spool_bytes, locks_per_user, .. } = options.limits;
+        let ShareLimits {
+            listing_entries,
+            listings_per_user,
+            tree_entries,
+            tree_depth,
+            spool_bytes,
+            locks_per_user,
+            ..
+        } = options.limits;
         let setup = Setup {
             root: options.root,
             spool: options.spool,
             listing_entries,
+            listings_per_user,
             tree_entries,
             tree_depth,
             spool_bytes,
@@ -136,6 +148,21 @@ impl Rig {
             between();
             self.say("");
         }
+        self.answer()
+    }
+
+    /// Sends two requests at once; neither body is read before both heads are there.
+    pub(crate) fn both(&self, one: Asked<'_>, other: Asked<'_>) -> [Answer; 2] {
+        let [mut one, other] = [one, other].map(|(who, method, path, headers, body)| {
+            let pieces = vec![Piece::Data(STANDARD.encode(body))];
+            order(who, method, path, headers, Some(body.len()), pieces)
+        });
+        one.beside = Some(Box::new(other));
+        self.say(&serde_json::to_string(&one).unwrap());
+        [(); 2].map(|()| self.answer().unwrap())
+    }
+
+    fn answer(&self) -> Option<Answer> {
         let mut told: Told = self.hear::<Option<Told>>()?;
         let body = STANDARD.decode(std::mem::take(&mut told.body)).unwrap();
         let headers = std::mem::take(&mut told.headers);
@@ -200,5 +227,6 @@ pub(crate) fn order(
         pieces,
         hold: false,
         drop_after: None,
+        beside: None,
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
-use vicar_gateway::share::{BodyError, Caller, Fault, FaultPoint, RequestBody, Share, ShareOptions};
+use vicar_gateway::share::{BodyError, Caller, Fault, FaultPoint, Reply, RequestBody, Share, ShareOptions};
 use vicar_os::{ClientThreadOptions, KernelGid, KernelUid, LogonKind, Server, StartOptions, Starting, UnixIdentity};
 
 use crate::rig::{ALICE, BOB, TEAM};
@@ -24,6 +24,7 @@ pub(crate) struct Setup {
     pub(crate) root: PathBuf,
     pub(crate) spool: PathBuf,
     pub(crate) listing_entries: usize,
+    pub(crate) listings_per_user: usize,
     pub(crate) tree_entries: usize,
     pub(crate) tree_depth: usize,
     pub(crate) spool_bytes: u64,
@@ -43,6 +44,8 @@ pub(crate) struct Order {
     pub(crate) hold: bool,
     /// Drops the request after so long.
     pub(crate) drop_after: Option<Duration>,
+    /// Sent together with this one; its answer comes after.
+    pub(crate) beside: Option<Box<Order>>,
 }
 
 /// A piece of a request's body.
@@ -83,6 +86,7 @@ pub(crate) fn run() {
     let mut options = ShareOptions::new(setup.root);
     options.spool = setup.spool;
     options.limits.listing_entries = setup.listing_entries;
+    options.limits.listings_per_user = setup.listings_per_user;
     options.limits.tree_entries = setup.tree_entries;
     options.limits.tree_depth = setup.tree_depth;
     options.limits.spool_bytes = setup.spool_bytes;
@@ -91,9 +95,20 @@ pub(crate) fn run() {
     let share = Share::open(options, threads.clone()).unwrap();
     let (alice, bob) = (caller(&server, "alice", ALICE), caller(&server, "bob", BOB));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let of = |order: &Order| if order.bob { &bob } else { &alice };
     while let Some(Ok(line)) = lines.next() {
         let order: Order = serde_json::from_str(&line).unwrap();
-        let who = if order.bob { &bob } else { &alice };
+        let who = of(&order);
+        if let Some(other) = &order.beside {
+            let told = runtime.block_on(async {
+                let both = tokio::join!(share.serve(who, request(&order)), share.serve(of(other), request(other)));
+                [tell(both.0).await, tell(both.1).await]
+            });
+            for told in told {
+                println!("{}", serde_json::to_string(&Some(told)).unwrap());
+            }
+            continue;
+        }
         let told = runtime.block_on(async {
             let serving = share.serve(who, request(&order));
             let reply = match order.drop_after {
@@ -104,25 +119,7 @@ pub(crate) fn run() {
                 println!("null");
                 lines.next();
             }
-            let (head, mut body) = reply.response.into_parts();
-            let (mut bytes, mut whole) = (Vec::new(), true);
-            while let Some(frame) = body.frame().await {
-                match frame {
-                    Ok(frame) => bytes.extend_from_slice(frame.data_ref().unwrap()),
-                    Err(_) => whole = false,
-                }
-            }
-            let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
-            Some(Told {
-                status: head.status.as_u16(),
-                headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
-                body: STANDARD.encode(bytes),
-                whole,
-                op: reply.facts.op.to_owned(),
-                path: reply.facts.path,
-                destination: reply.facts.destination,
-                shown: reply.facts.shown,
-            })
+            Some(tell(reply).await)
         });
         if told.is_none() {
             // What the dropped request left to do is done after these.
@@ -133,6 +130,28 @@ pub(crate) fn run() {
         }
         println!("{}", serde_json::to_string(&told).unwrap());
         std::io::stdout().flush().unwrap();
+    }
+}
+
+async fn tell(reply: Reply) -> Told {
+    let (head, mut body) = reply.response.into_parts();
+    let (mut bytes, mut whole) = (Vec::new(), true);
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => bytes.extend_from_slice(frame.data_ref().unwrap()),
+            Err(_) => whole = false,
+        }
+    }
+    let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
+    Told {
+        status: head.status.as_u16(),
+        headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        body: STANDARD.encode(bytes),
+        whole,
+        op: reply.facts.op.to_owned(),
+        path: reply.facts.path,
+        destination: reply.facts.destination,
+        shown: reply.facts.shown,
     }
 }
 

@@ -169,6 +169,10 @@ struct LimitArgs {
     #[arg(long, value_name = "N", default_value_t = ShareLimits::default().listing_entries)]
     listing_entries: usize,
 
+    /// Listings of more than 1,024 entries that one user is sent at the same time (429).
+    #[arg(long, value_name = "N", default_value_t = ShareLimits::default().listings_per_user)]
+    listings_per_user: usize,
+
     /// Entries of one copy, move or delete (507).
     #[arg(long, value_name = "N", default_value_t = ShareLimits::default().tree_entries)]
     tree_entries: usize,
@@ -305,6 +309,7 @@ fn prepare(args: Args) -> Result<Plan, String> {
         },
         share_limits: ShareLimits {
             listing_entries: limits.listing_entries,
+            listings_per_user: limits.listings_per_user.max(1),
             tree_entries: limits.tree_entries,
             tree_depth: limits.tree_depth,
             spool_bytes: limits.spool_bytes,
