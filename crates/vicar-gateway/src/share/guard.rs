@@ -52,7 +52,21 @@ pub(super) fn above(
     Ok(above)
 }
 
-/// Returns the directories above a path; nothing is above the root.
+/// Returns all directories above a path, whatever is locked now: for whoever asks for a lock, which a deep one that is
+/// taken meanwhile must meet.
+pub(super) fn all_above_path(
+    as_client: &AsClient<'_>,
+    root: &Root,
+    path: &BeneathPath,
+) -> Result<Vec<FileId>, FsError> {
+    let Some((parent, _)) = path.split_last() else { return Ok(Vec::new()) };
+    let directory = root.directory(as_client, &parent)?;
+    let mut above = vec![directory.id()];
+    above.extend(directory.ancestors(as_client, root)?);
+    Ok(above)
+}
+
+/// Returns the directories above a path, as [`above`] does; nothing is above the root.
 pub(super) fn above_path(
     as_client: &AsClient<'_>,
     root: &Root,

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use vicar_os::AsClient;
 use vicar_os::fs::{Access, Errno, FileId, FsError, Links, Root, Stat};
 
+use super::conditional::{self, Purpose};
 use super::failure::Failure;
 use super::guard::{self, Change, Touch};
 use super::propfind::active_lock;
@@ -100,7 +101,7 @@ struct Place {
 impl Place {
     /// Looks, and asks the kernel whether the client may write: who may not write has nothing to lock.
     async fn find(call: &Call<'_>) -> Result<Self, Failure> {
-        let (path, inner, slash) = (call.path(), Arc::clone(call.inner), call.target.slash);
+        let (path, headers, slash) = (call.path(), Arc::clone(&call.headers), call.target.slash);
         call.run(move |as_client, root| {
             let of = |error: FsError| Failure::of(&error);
             let stat = match root.look(as_client, &path, Links::Follow) {
@@ -119,8 +120,10 @@ impl Place {
                 Err(error) if error.is(Errno::NOENT) && !slash => None,
                 Err(error) => return Err(Failure::of_parent(&error)),
             };
-            let above =
-                guard::above_path(as_client, root, &path, &inner).map_err(|error| Failure::of_parent(&error))?;
+            if let Some(status) = conditional::refusal(&headers, stat.as_ref(), Purpose::Change) {
+                return Err(Failure::status(status));
+            }
+            let above = guard::all_above_path(as_client, root, &path).map_err(|error| Failure::of_parent(&error))?;
             Ok(Self { stat, above })
         })
         .await
@@ -171,11 +174,14 @@ pub(super) async fn unlock(call: &Call<'_>) -> Result<Response<ReplyBody>, Failu
 }
 
 async fn place_of_lock(call: &Call<'_>) -> Result<(FileId, Vec<FileId>), Failure> {
-    let (path, inner) = (call.path(), Arc::clone(call.inner));
+    let (path, inner, headers) = (call.path(), Arc::clone(call.inner), Arc::clone(&call.headers));
     call.run(move |as_client: &AsClient<'_>, root: &Root| {
         let of = |error: FsError| Failure::of(&error);
-        let id = root.look(as_client, &path, Links::Follow).map_err(of)?.stat().id;
-        Ok((id, guard::above_path(as_client, root, &path, &inner).map_err(of)?))
+        let stat = *root.look(as_client, &path, Links::Follow).map_err(of)?.stat();
+        if let Some(status) = conditional::refusal(&headers, Some(&stat), Purpose::Change) {
+            return Err(Failure::status(status));
+        }
+        Ok((stat.id, guard::above_path(as_client, root, &path, &inner).map_err(of)?))
     })
     .await
 }

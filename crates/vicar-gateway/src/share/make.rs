@@ -7,6 +7,7 @@ use vicar_os::fs::{Errno, FsError};
 
 use super::RequestBody;
 use super::answer;
+use super::conditional::{self, Purpose};
 use super::failure::Failure;
 use super::guard::{self, Change, Touch};
 use super::request::{Call, no_body};
@@ -14,7 +15,7 @@ use crate::body::ReplyBody;
 
 pub(super) async fn serve(call: &Call<'_>, body: RequestBody) -> Result<Response<ReplyBody>, Failure> {
     no_body(body).await?;
-    let (path, inner) = (call.path(), Arc::clone(call.inner));
+    let (path, inner, headers) = (call.path(), Arc::clone(call.inner), Arc::clone(&call.headers));
     if path.is_here() {
         return Err(Failure::NOT_ALLOWED);
     }
@@ -25,6 +26,9 @@ pub(super) async fn serve(call: &Call<'_>, body: RequestBody) -> Result<Response
                 Ok(_) => return Err(Failure::NOT_ALLOWED),
                 Err(error) if error.is(Errno::NOENT) => {}
                 Err(error) => return Err(Failure::of(&error)),
+            }
+            if let Some(status) = conditional::refusal(&headers, None, Purpose::Change) {
+                return Err(Failure::status(status));
             }
             let above = guard::above(as_client, root, &directory, &inner).map_err(|error| Failure::of(&error))?;
             Ok(Touch { path, id: None, above, change: Change::Name })

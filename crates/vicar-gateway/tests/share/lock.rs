@@ -23,6 +23,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_lock_stays_on_a_file_that_is_put", a_lock_stays_on_a_file_that_is_put),
     ("the_if_header_is_obeyed", the_if_header_is_obeyed),
     ("locks_inside_a_tree_keep_it", locks_inside_a_tree_keep_it),
+    ("of_two_locks_at_once_one_beneath_the_other_is_refused", of_two_locks_at_once_one_beneath_the_other_is_refused),
+    ("locks_and_new_directories_obey_conditions", locks_and_new_directories_obey_conditions),
 ];
 
 pub(crate) const EXCLUSIVE: &str = "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype><owner>me &amp; you</owner></lockinfo>";
@@ -184,6 +186,50 @@ fn the_if_header_is_obeyed() {
     assert_eq!(status(format!("if: <http://other.test/alice/f> ([{tag}])")), 412);
     assert_eq!(status("if: (".into()), 400);
     assert_eq!(status(format!("if: ([\"other\"]) (Not <DAV:no-lock> [{tag}])")), 207);
+}
+
+fn of_two_locks_at_once_one_beneath_the_other_is_refused() {
+    let rig = Rig::new();
+    for round in 0..40 {
+        for path in ["", "/b", "/b/c"] {
+            directory(&rig.root.join(format!("team/{round}{path}")), BOB, TEAM, 0o2770);
+        }
+        rig.file(&format!("team/{round}/b/c/f"), "x", BOB, TEAM, 0o660);
+        let (above, beneath) = (format!("/team/{round}/"), format!("/team/{round}/b/c/f"));
+        let top = (Who::Alice, "LOCK", above.as_str(), &["depth: infinity"][..], EXCLUSIVE);
+        let low = (Who::Bob, "LOCK", beneath.as_str(), &["depth: 0"][..], EXCLUSIVE);
+        let answers = if round % 2 == 0 { rig.both(top, low) } else { rig.both(low, top) };
+        let statuses = answers.each_ref().map(|answer| answer.status);
+        assert!(matches!(statuses, [200, 423] | [423, 200]), "round {round}: {statuses:?}");
+        // The next round begins without any lock.
+        let held = format!("lock-token: {}{}", answers[0].header("lock-token"), answers[1].header("lock-token"));
+        let given_back = rig.status(&rig.alice, "UNLOCK", &above, &[&held], "") == 204
+            || rig.status(&rig.bob, "UNLOCK", &beneath, &[&held], "") == 204;
+        assert!(given_back, "round {round}");
+    }
+}
+
+fn locks_and_new_directories_obey_conditions() {
+    let rig = Rig::new();
+    rig.file("alice/f", "x", ALICE, ALICE, 0o600);
+    let tag = rig.send(&rig.alice, "HEAD", "/alice/f", &[], "").header("etag").to_owned();
+    let (right, wrong) = (format!("if-match: {tag}"), "if-match: \"other\"");
+    let status = |method, path, header: &str, body| rig.status(&rig.alice, method, path, &[header], body);
+    for header in [wrong, "if-none-match: *", &format!("if-none-match: {tag}")] {
+        assert_eq!(status("LOCK", "/alice/f", header, EXCLUSIVE), 412, "{header}");
+    }
+    assert_eq!(status("LOCK", "/alice/new", "if-match: *", EXCLUSIVE), 412);
+    assert!(!rig.root.join("alice/new").exists());
+    assert_eq!(status("LOCK", "/alice/new", "if-none-match: *", EXCLUSIVE), 201);
+    let held = token(&rig.send(&rig.alice, "LOCK", "/alice/f", &[&right], EXCLUSIVE));
+    assert_eq!(rig.status(&rig.alice, "LOCK", "/alice/f", &[&with(&held), wrong], ""), 412);
+    assert_eq!(rig.status(&rig.alice, "LOCK", "/alice/f", &[&with(&held), &right], ""), 200);
+    let given_back = format!("lock-token: {held}");
+    assert_eq!(rig.status(&rig.alice, "UNLOCK", "/alice/f", &[&given_back, wrong], ""), 412);
+    assert_eq!(rig.status(&rig.alice, "UNLOCK", "/alice/f", &[&given_back, &right], ""), 204);
+    assert_eq!(status("MKCOL", "/alice/d", "if-match: *", ""), 412);
+    assert!(!rig.root.join("alice/d").exists());
+    assert_eq!(status("MKCOL", "/alice/d", "if-none-match: *", ""), 201);
 }
 
 fn locks_inside_a_tree_keep_it() {
