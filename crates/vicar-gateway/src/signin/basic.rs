@@ -7,6 +7,7 @@ use core::fmt;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Longest user name in bytes.
 pub const MAX_USER: usize = 255;
@@ -15,11 +16,12 @@ pub const MAX_PASSWORD: usize = 1_024;
 /// Longest encoded header value in bytes: both at their longest, a colon, and the scheme.
 const MAX_VALUE: usize = 1_800;
 
-/// A user name and a password that somebody presented; nothing is known about them yet.
+/// A user name and a password that somebody presented; nothing is known about them yet. The password is wiped with the
+/// last copy.
 #[derive(Clone)]
 pub struct Credentials {
     user: Arc<str>,
-    password: Arc<str>,
+    password: Arc<Zeroizing<String>>,
 }
 
 impl Credentials {
@@ -40,7 +42,7 @@ impl Credentials {
         if user.chars().chain(password.chars()).any(char::is_control) {
             return Err(Malformed::ControlCharacter);
         }
-        Ok(Self { user: user.into(), password: password.into() })
+        Ok(Self { user: user.into(), password: Arc::new(Zeroizing::new(password.to_owned())) })
     }
 
     /// The user name: 1 to 255 bytes, no colon, no control character.
@@ -120,7 +122,7 @@ pub fn presented(headers: &HeaderMap) -> Result<Option<Credentials>, Malformed> 
     if !scheme.eq_ignore_ascii_case(b"basic ") {
         return Err(Malformed::Scheme);
     }
-    let decoded = LENIENT.decode(encoded.trim_ascii()).map_err(|_| Malformed::Base64)?;
+    let decoded = Zeroizing::new(LENIENT.decode(encoded.trim_ascii()).map_err(|_| Malformed::Base64)?);
     let text = core::str::from_utf8(&decoded).map_err(|_| Malformed::Utf8)?;
     let (user, password) = text.split_once(':').ok_or(Malformed::NoColon)?;
     Credentials::new(user, password).map(Some)
@@ -175,6 +177,12 @@ mod tests {
         headers.append(AUTHORIZATION, HeaderValue::from_static("Basic YTpi"));
         headers.append(AUTHORIZATION, HeaderValue::from_static("Basic YTpi"));
         assert_eq!(presented(&headers).map(drop), Err(Malformed::Several));
+    }
+
+    #[test]
+    fn the_password_is_wiped_with_its_last_copy() {
+        const fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        wiped(&*Credentials::new("alice", "s3cret").unwrap().password);
     }
 
     #[test]
