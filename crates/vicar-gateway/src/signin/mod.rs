@@ -2,7 +2,8 @@
 //!
 //! [`SignIn::sign_in`] takes what a request presented and gives a [`SignedIn`]: the name, the captured identity and what the
 //! share acts with. Verified credentials are remembered for a minute under a keyed hash; the answer to a wrong password is
-//! held back longer and longer, and a right one never.
+//! held back longer and longer, and a right one never. With PAM no refusal comes before a constant time, so that it does not
+//! tell whether the modules were asked.
 //!
 //! Slow work (argon2, PAM) runs on a bounded number of threads for blocking work, never on one that acts as a client. This
 //! module never asks the system's account database itself: the supervisor does.
@@ -13,10 +14,11 @@ pub mod basic;
 mod cache;
 pub mod file;
 pub mod hash;
+mod queue;
 mod system;
 pub mod write;
 
-use crate::limit::{Tally, network};
+use crate::limit::network;
 use account::{Account, AccountError, Accounts, Logon, SignedIn};
 use backoff::BackOff;
 use basic::Credentials;
@@ -24,17 +26,25 @@ use cache::{Cache, Key, Keyed};
 use core::fmt;
 use file::{PasswordFile, Who};
 use http::StatusCode;
+use queue::Queue;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 use vicar_os::UnixIdentity;
 
 /// How long a verified credential is good without being verified again.
 const LIFETIME: Duration = Duration::from_secs(60);
 /// Most verified credentials that are remembered.
 const CAPACITY: usize = 4_096;
+
+/// From the start of a check to the earliest refusal, with PAM.
+///
+/// Modules ask for a random delay after a wrong password (pam_unix: about two seconds, three at most), and some names are
+/// refused without asking them: how long a refusal takes would tell which. libpam's longest delay and a slow hash fit in.
+///
+/// # Source
+/// pam_fail_delay(3): up to half as much more or less than what is asked for.
+const SOONEST_REFUSAL: Duration = Duration::from_millis(3_500);
 
 /// How passwords are checked.
 pub enum Method {
@@ -52,6 +62,14 @@ impl Method {
         match self {
             Self::File(_) => "password-file",
             Self::Pam { service } => service,
+        }
+    }
+
+    /// A password file takes the same time for every name by itself.
+    const fn soonest_refusal(&self) -> Duration {
+        match self {
+            Self::File(_) => Duration::ZERO,
+            Self::Pam { .. } => SOONEST_REFUSAL,
         }
     }
 }
@@ -77,18 +95,15 @@ impl Refusal {
 pub struct SignInLimits {
     /// Passwords that are checked at the same time.
     pub parallel: usize,
-    /// Requests that may wait for that; more are answered 503.
+    /// Requests that may be there, checked or waiting; beyond that room is made at the cost of the address that has most
+    /// waiting (503).
     pub waiting: usize,
 }
 
 /// The sign-in of one server.
 pub struct SignIn<C> {
     shared: Arc<Shared<C>>,
-    permits: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    most_waiting: usize,
-    /// Those of one address that wait: at most half of all, so that one guesser cannot fill the queue.
-    by_address: Tally<IpAddr>,
+    queue: Queue,
     back_off: BackOff,
     keyed: Keyed,
 }
@@ -120,10 +135,7 @@ impl<C: Send + Sync + 'static> SignIn<C> {
         let verified = Cache::new(LIFETIME, CAPACITY);
         Some(Self {
             shared: Arc::new(Shared { method, accounts, logon, verified, contexts }),
-            permits: Arc::new(Semaphore::new(limits.parallel.max(1))),
-            waiting: AtomicUsize::new(0),
-            most_waiting: limits.waiting,
-            by_address: Tally::new(limits.waiting.div_ceil(2)),
+            queue: Queue::new(limits.parallel.max(1), limits.waiting),
             back_off: BackOff::default(),
             keyed: Keyed::new()?,
         })
@@ -132,7 +144,8 @@ impl<C: Send + Sync + 'static> SignIn<C> {
     /// Finds out who presented these credentials.
     ///
     /// A credential that was verified less than a minute ago costs one keyed hash. Any other is checked on a thread for
-    /// blocking work; if it is wrong, this future ends later the more wrong ones there were by this name or address.
+    /// blocking work; if it is wrong, this future ends later the more wrong ones there were by this name or address, and with
+    /// PAM never before a constant time.
     ///
     /// # Errors
     /// - [`Refusal`] with the status for the client and the word for the log.
@@ -149,9 +162,7 @@ impl<C: Send + Sync + 'static> SignIn<C> {
         if let Some(known) = self.shared.verified.find(&key, Instant::now()) {
             return Ok(known);
         }
-        let place = Place::take(&self.waiting, self.most_waiting).ok_or(Refusal::BUSY)?;
-        let held = address.map(|address| self.by_address.take(network(address)).ok_or(Refusal::BUSY)).transpose()?;
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_closed| Refusal::UNAVAILABLE)?;
+        let turn = self.queue.turn(address.map(network)).await.ok_or(Refusal::BUSY)?;
         // A browser opens several connections at once; the first one's answer serves the others.
         if let Some(known) = self.shared.verified.find(&key, Instant::now()) {
             return Ok(known);
@@ -159,20 +170,22 @@ impl<C: Send + Sync + 'static> SignIn<C> {
         let user = Arc::clone(credentials.user());
         let name_key = self.keyed.key(["context", credentials.user(), self.shared.method.service()]);
         let (shared, remote) = (Arc::clone(&self.shared), remote.to_owned());
+        let started = Instant::now();
         let work = move || {
             let answer = shared.check(&credentials, &remote, &name_key);
             if let Ok(person) = &answer {
                 shared.verified.insert(key, Arc::clone(person), Instant::now());
             }
-            drop(permit);
+            drop(turn);
             answer
         };
         let answer = tokio::task::spawn_blocking(work).await.unwrap_or(Err(Refusal::UNAVAILABLE));
-        drop((place, held));
         if let Err(refusal) = &answer
             && refusal.status == StatusCode::UNAUTHORIZED
         {
-            tokio::time::sleep(self.back_off.refused(&user, address, Instant::now())).await;
+            let rest = self.shared.method.soonest_refusal().saturating_sub(started.elapsed());
+            let held_back = self.back_off.refused(&user, address, Instant::now());
+            tokio::time::sleep(rest.saturating_add(held_back)).await;
         }
         answer
     }
@@ -212,22 +225,6 @@ impl<C: Send + Sync + 'static> Shared<C> {
 
     fn accounts(&self) -> Result<&dyn Accounts, Refusal> {
         self.accounts.as_deref().ok_or(Refusal::UNAVAILABLE)
-    }
-}
-
-/// A place among those that wait; given back on drop.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(count: &'a AtomicUsize, most: usize) -> Option<Self> {
-        let one_more = |taken: usize| taken.checked_add(1).filter(|taken| *taken <= most);
-        count.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok().map(|_| Self(count))
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
