@@ -104,7 +104,7 @@ impl<'a> Party<'a> {
         Self {
             user: state.user().sid,
             authentication_id: token.authentication_id(),
-            origin: token.origin(),
+            origin: snapshot.origin(),
             integrity: state.integrity(),
             holds_impersonate: state.privileges().is_enabled(Privilege::Impersonate),
             is_restricted: state.is_restricted(),

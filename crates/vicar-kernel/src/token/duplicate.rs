@@ -123,7 +123,7 @@ impl TokenRef {
         }
         let source = self.state();
         let state = source.state.with_trust(trust);
-        let snapshot = Snapshot::new(self.system().next_number(), source.modified_id, state);
+        let snapshot = Snapshot::new(self.system().next_number(), source.modified_id, source.origin, state);
         self.copy(TokenKind::Impersonation(level), Arc::new(snapshot))
     }
 
@@ -133,20 +133,13 @@ impl TokenRef {
         if state == source.state {
             return Arc::clone(source);
         }
-        Arc::new(Snapshot::new(self.system().next_number(), source.modified_id, state))
+        Arc::new(Snapshot::new(self.system().next_number(), source.modified_id, source.origin, state))
     }
 
     #[track_caller]
     fn copy(&self, kind: TokenKind, snapshot: Arc<Snapshot>) -> Result<Self, NtStatus> {
         let charge = Token::charge(self.system(), &snapshot.state)?;
-        let blueprint = Blueprint {
-            parent_id: self.parent_id,
-            source: self.source,
-            origin: self.origin(),
-            kind,
-            snapshot,
-            descriptor: None,
-        };
+        let blueprint = Blueprint { parent_id: self.parent_id, source: self.source, kind, snapshot, descriptor: None };
         Ok(Token::assemble(self.system(), self.hold.again(), charge, blueprint))
     }
 }

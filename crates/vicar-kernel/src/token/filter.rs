@@ -87,11 +87,10 @@ impl TokenRef {
     #[track_caller]
     fn child(&self, charge: crate::pool::Charge, state: TokenState) -> Self {
         let system = self.system();
-        let snapshot = Snapshot::new(system.next_number(), system.allocate_luid(), state);
+        let snapshot = Snapshot::new(system.next_number(), system.allocate_luid(), self.origin(), state);
         let blueprint = Blueprint {
             parent_id: self.id(),
             source: self.source(),
-            origin: self.origin(),
             kind: self.kind(),
             snapshot: Arc::new(snapshot),
             descriptor: None,

@@ -90,19 +90,20 @@ pub struct TokenSpec {
 ///
 /// The number is unique in the system for the state's content: copies that strip nothing share the snapshot and therefore
 /// the number, a change makes a new one. Tokens that share a snapshot share logon session and origin too, so whatever is
-/// decided about one of them by these holds for all.
+/// decided about one of them by these holds for all. Whatever of a token can change and the gate looks at is in here.
 #[derive(Debug)]
 pub struct Snapshot {
     id: u64,
     modified_id: Luid,
+    origin: Luid,
     state: TokenState,
     facts: GateFacts,
 }
 
 impl Snapshot {
-    fn new(id: u64, modified_id: Luid, state: TokenState) -> Self {
+    fn new(id: u64, modified_id: Luid, origin: Luid, state: TokenState) -> Self {
         let facts = GateFacts::of(&state);
-        Self { id, modified_id, state, facts }
+        Self { id, modified_id, origin, state, facts }
     }
 
     /// Returns what the gate wants to know and would have to search for.
@@ -119,6 +120,11 @@ impl Snapshot {
     #[doc(alias = "ModifiedId")]
     pub fn modified_id(&self) -> Luid {
         self.modified_id
+    }
+
+    /// Returns the logon session that made the token with explicit credentials, or zero.
+    pub fn origin(&self) -> Luid {
+        self.origin
     }
 
     /// Returns the state itself.
@@ -154,11 +160,16 @@ pub struct Token {
     _charge: Charge,
 }
 
+/// What a change makes of a snapshot; the numbers are added when it is put in place.
+struct Replacement {
+    origin: Luid,
+    state: TokenState,
+}
+
 /// What a copy of a token takes over unchanged, and what it does not.
 struct Blueprint {
     parent_id: Luid,
     source: TokenSource,
-    origin: Luid,
     kind: TokenKind,
     snapshot: Arc<Snapshot>,
     descriptor: Option<Descriptor>,
@@ -178,11 +189,10 @@ impl Token {
 
     #[track_caller]
     pub(crate) fn create(system: &System, hold: SessionHold, charge: Charge, spec: TokenSpec) -> TokenRef {
-        let snapshot = Snapshot::new(system.next_number(), system.allocate_luid(), spec.state);
+        let snapshot = Snapshot::new(system.next_number(), system.allocate_luid(), spec.origin, spec.state);
         let blueprint = Blueprint {
             parent_id: Luid::from_u64(0),
             source: TokenSource { name: spec.source, identifier: system.allocate_luid() },
-            origin: spec.origin,
             kind: spec.kind,
             snapshot: Arc::new(snapshot),
             descriptor: None,
@@ -192,14 +202,14 @@ impl Token {
 
     #[track_caller]
     fn assemble(system: &System, hold: SessionHold, charge: Charge, blueprint: Blueprint) -> TokenRef {
-        let Blueprint { parent_id, source, origin, kind, snapshot, descriptor } = blueprint;
+        let Blueprint { parent_id, source, kind, snapshot, descriptor } = blueprint;
         TokenRef::adopt(Arc::new(Self {
             system: system.clone(),
             number: system.next_number(),
             id: system.allocate_luid(),
             parent_id,
             source,
-            relations: Relations::new(origin),
+            relations: Relations::default(),
             kind,
             is_in_use: AtomicBool::new(false),
             slot: Arc::new(Slot::new(snapshot)),
@@ -256,6 +266,13 @@ impl Token {
         self.source
     }
 
+    /// Returns the logon session that made this token with explicit credentials, or zero.
+    #[doc(alias = "TOKEN_ORIGIN")]
+    #[doc(alias = "OriginatingLogonSession")]
+    pub fn origin(&self) -> Luid {
+        self.state().origin
+    }
+
     /// Returns whether this is a primary or an impersonation token, and the level of the latter.
     #[doc(alias = "SeTokenType")]
     pub fn kind(&self) -> TokenKind {
@@ -306,9 +323,12 @@ impl Token {
 
     /// Replaces the state by what `change` makes of it, if it makes anything, and returns its answer.
     ///
-    /// The one function that changes a token: new snapshot number, new ModifiedId, one critical section.
+    /// Every change of a token goes through its slot: new snapshot number, new ModifiedId, one critical section.
     fn modify<R>(&self, change: impl FnOnce(&TokenState) -> (Option<TokenState>, R)) -> R {
-        self.slot.modify(&self.system, change)
+        self.slot.modify(&self.system, |current| {
+            let (state, answer) = change(&current.state);
+            (state.map(|state| Replacement { origin: current.origin, state }), answer)
+        })
     }
 
     /// Returns the adjustable half, for noticing changes without holding the token.

@@ -50,7 +50,6 @@ impl TokenRef {
         let blueprint = Blueprint {
             parent_id: self.parent_id(),
             source: self.source(),
-            origin: self.origin(),
             kind,
             snapshot,
             descriptor: Some(descriptor),

@@ -1,39 +1,21 @@
-//! What ties a token to others: who made it, its other half, and what was charged to it later.
+//! What ties a token to others: its other half, and what was charged to it later.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use vicar_nt::{Luid, NtStatus};
+use vicar_nt::NtStatus;
 
 use super::{Token, TokenRef};
 use crate::pool::Charge;
 
-/// The parts of a token that only the system itself may change, and that no check looks at together with others.
-#[derive(Debug)]
+/// The parts of a token that only the system itself may change, and that no check and no gate looks at: what one of them
+/// looks at belongs to the [`Snapshot`](super::Snapshot), because decisions are remembered by its number.
+#[derive(Debug, Default)]
 pub(super) struct Relations {
-    origin: AtomicU64,
     linked: Mutex<Option<TokenRef>>,
     later_charge: Mutex<Option<Charge>>,
 }
 
-impl Relations {
-    pub(super) fn new(origin: Luid) -> Self {
-        Self { origin: AtomicU64::new(origin.to_u64()), linked: Mutex::new(None), later_charge: Mutex::new(None) }
-    }
-}
-
 impl Token {
-    /// Returns the logon session that made this token with explicit credentials, or zero.
-    #[doc(alias = "TOKEN_ORIGIN")]
-    #[doc(alias = "OriginatingLogonSession")]
-    pub fn origin(&self) -> Luid {
-        Luid::from_u64(self.relations.origin.load(Ordering::Acquire))
-    }
-
-    pub(super) fn set_origin(&self, origin: Luid) {
-        self.relations.origin.store(origin.to_u64(), Ordering::Release);
-    }
-
     /// Replaces what was charged for the part of the state that may grow, and gives the old charge back.
     pub(super) fn keep_later_charge(&self, charge: Option<Charge>) {
         let mut kept = self.relations.later_charge.lock().unwrap_or_else(PoisonError::into_inner);

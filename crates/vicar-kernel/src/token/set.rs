@@ -8,7 +8,7 @@ use vicar_nt::token::{MandatoryPolicy, TokenState};
 use vicar_nt::{AccessMask, IntegrityLevel, Luid, NtStatus, Privilege, Sid};
 
 use super::query::InfoClass;
-use super::{Token, TokenRef};
+use super::{Replacement, Token, TokenRef};
 use crate::handle::right;
 use crate::pool::Purpose;
 use crate::subject::SubjectContext;
@@ -205,6 +205,14 @@ impl TokenRef {
 }
 
 impl Token {
+    /// Replaces the origin, unless it is the same.
+    fn set_origin(&self, origin: Luid) {
+        self.slot.modify(&self.system, |current| {
+            let is_new = current.origin != origin;
+            (is_new.then(|| Replacement { origin, state: current.state.clone() }), ())
+        });
+    }
+
     /// Replaces the state by what `change` makes of it, unless it is the same.
     fn set(&self, change: impl FnOnce(&TokenState) -> Result<TokenState, NtStatus>) -> Result<(), NtStatus> {
         self.modify(|state| match change(state) {

@@ -6,9 +6,8 @@
 use std::sync::{Arc, PoisonError};
 
 use vicar_nt::Luid;
-use vicar_nt::token::TokenState;
 
-use super::Snapshot;
+use super::{Replacement, Snapshot};
 use crate::sync::RwLock;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::system::System;
@@ -44,13 +43,13 @@ impl Slot {
         Luid::from_u64(self.modified_id.load(Ordering::Acquire))
     }
 
-    /// Replaces the state by what `change` makes of it, if it makes anything: one critical section.
-    pub(super) fn modify<R>(&self, system: &System, change: impl FnOnce(&TokenState) -> (Option<TokenState>, R)) -> R {
+    /// Replaces the snapshot by what `change` makes of it, if it makes anything: one critical section.
+    pub(super) fn modify<R>(&self, system: &System, change: impl FnOnce(&Snapshot) -> (Option<Replacement>, R)) -> R {
         let locking = system.locking(Lock::TokenState);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let (replacement, answer) = change(&current.state);
-        let Some(state) = replacement else { return answer };
-        let snapshot = Snapshot::new(system.next_number(), system.allocate_luid(), state);
+        let (replacement, answer) = change(&current);
+        let Some(Replacement { origin, state }) = replacement else { return answer };
+        let snapshot = Snapshot::new(system.next_number(), system.allocate_luid(), origin, state);
         let (id, modified_id) = (snapshot.id, snapshot.modified_id);
         let old = std::mem::replace(&mut *current, Arc::new(snapshot));
         // A reader that sees a new number and then asks for the state waits for this lock.

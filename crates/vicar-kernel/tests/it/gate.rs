@@ -4,12 +4,15 @@ use vicar_kernel::gate::{self, GateInput, Party};
 use vicar_kernel::policy::{
     AnonymousSession, ConstrainedImpersonation, ElevationRule, OriginReach, RestrictedParity, SandboxRule,
 };
-use vicar_kernel::{ClientContext, GateStep, Outcome, Policy, Profile, Reach, Thread, TokenKind};
-use vicar_nt::{ImpersonationLevel, NtStatus, Privilege};
+use vicar_kernel::token::Setting;
+use vicar_kernel::{
+    ClientContext, GateStep, Outcome, Policy, Profile, Reach, SubjectContext, Thread, ThreadRef, TokenKind, TokenRef,
+};
+use vicar_nt::{ImpersonationLevel, IntegrityLevel, Luid, NtStatus, Privilege};
 
 use crate::fixture::{
-    Anonymous, Delegation, Identification, Imp, Local, STATIC, Who, World, allowed, context, downgraded, enabled, imp,
-    removed, terms, user_b, verdict,
+    Anonymous, DYNAMIC, Delegation, Identification, Imp, Local, STATIC, Who, World, allowed, context, disabled,
+    downgraded, enabled, imp, removed, terms, user_b, verdict,
 };
 
 fn with_policy(change: impl FnOnce(&mut Policy)) -> World {
@@ -424,4 +427,77 @@ fn the_constrained_impersonation_capability_is_the_hash_of_its_name() {
         gate::CONSTRAINED_IMPERSONATION.to_string(),
         "S-1-15-3-1024-1604681682-535129537-3273749797-3666938095-336295784-2177615760-2743807136-2867270584"
     );
+}
+
+#[test]
+fn an_origin_that_changes_is_looked_at_again_even_after_the_gate_said_yes() {
+    let world = World::new();
+    let system = SubjectContext::capture(&world.thread(Who::Sys));
+    let (thread, token) = (world.thread(Who::A), world.token(Who::Bx));
+    let copy = imp(&token, Imp);
+    let client = ClientContext::from_token(&token, DYNAMIC, Local).unwrap();
+    assert!(client.is_direct());
+    let (allowed, origin, number) = (Ok(Outcome::AsRequested), token.origin(), token.state_id());
+    for _ in 0..3 {
+        assert_eq!(thread.impersonate(&client), allowed);
+    }
+    token.set_information(&system, Setting::Origin(origin)).unwrap();
+    assert_eq!(token.state_id(), number);
+    token.set_information(&system, Setting::Origin(Luid::from_u64(0x77))).unwrap();
+    assert_ne!(token.state_id(), number);
+    assert_eq!(thread.impersonate(&client), Ok(Outcome::Downgraded { step: GateStep::User }));
+    // A copy keeps what it was made with.
+    assert_eq!((copy.origin(), copy.state_id()), (origin, number));
+    token.set_information(&system, Setting::Origin(origin)).unwrap();
+    assert_eq!(thread.impersonate(&client), allowed);
+}
+
+#[test]
+fn whatever_changes_on_either_side_is_looked_at_again_after_the_gate_said_yes() {
+    type Change = fn(&World, &SubjectContext, &TokenRef, &ThreadRef);
+    let cases: [(Who, Who, Change, GateStep); 4] = [
+        (
+            Who::A,
+            Who::A,
+            |_, system, token, _| {
+                token.set_information(system, Setting::IntegrityLevel(IntegrityLevel::HIGH)).unwrap();
+            },
+            GateStep::Integrity,
+        ),
+        (
+            Who::A,
+            Who::A,
+            |_, system, _, thread| {
+                let process = thread.process().reference_primary();
+                process.set_information(system, Setting::IntegrityLevel(IntegrityLevel::LOW)).unwrap();
+            },
+            GateStep::Integrity,
+        ),
+        (
+            Who::A,
+            Who::A,
+            |world, _, _, thread| drop(thread.process().replace_primary(world.token(Who::Bn)).unwrap()),
+            GateStep::User,
+        ),
+        (
+            Who::Ns,
+            Who::B,
+            |_, _, _, thread| {
+                let process = thread.process().reference_primary();
+                let _ = process.adjust_privileges(&[disabled(Privilege::Impersonate)]);
+            },
+            GateStep::User,
+        ),
+    ];
+    for (process, client, change, step) in cases {
+        let world = World::new();
+        let system = SubjectContext::capture(&world.thread(Who::Sys));
+        let (thread, token) = (world.thread(process), world.token(client));
+        let context = ClientContext::from_token(&token, DYNAMIC, Local).unwrap();
+        for _ in 0..3 {
+            assert_eq!(thread.impersonate(&context), Ok(Outcome::AsRequested), "{process:?} {client:?}");
+        }
+        change(&world, &system, &token, &thread);
+        assert_eq!(thread.impersonate(&context), Ok(Outcome::Downgraded { step }), "{process:?} {client:?}");
+    }
 }

@@ -4,7 +4,7 @@ use vicar_kernel::job::{Job, JobLimit};
 use vicar_kernel::{Outcome, Policy, Profile, Thread, ThreadRef};
 use vicar_nt::NtStatus;
 
-use crate::fixture::{Identification, Imp, Who, World, terms};
+use crate::fixture::{Identification, Imp, Who, World, context, terms};
 
 /// A thread of a process that runs as `who` in a job with `limit`.
 fn inside(world: &World, who: Who, limit: JobLimit) -> ThreadRef {
@@ -94,4 +94,22 @@ fn t043_a_forbidden_client_is_an_error_that_cannot_be_overlooked() {
     // There is no form of the call that loses the status.
     assert_eq!(thread.impersonate(&client), Err(NtStatus::ACCESS_DENIED));
     assert!(!thread.is_impersonating());
+}
+
+#[test]
+fn a_job_that_a_process_enters_later_is_asked_even_after_the_gate_said_yes() {
+    for profile in [Profile::V0, Profile::V1] {
+        let world = World::with(profile, Policy::strict());
+        let process = world.process(Who::Sys);
+        let thread = Thread::new(&process);
+        let client = context(&world, Who::Ae, Imp);
+        for _ in 0..3 {
+            assert_eq!(thread.impersonate(&client), Ok(Outcome::AsRequested));
+        }
+        let job = Job::new();
+        process.assign_job(&job).unwrap();
+        assert_eq!(thread.impersonate(&client), Ok(Outcome::AsRequested));
+        job.limit(JobLimit::NoAdmin);
+        assert_eq!(thread.impersonate(&client), Err(NtStatus::ACCESS_DENIED));
+    }
 }
