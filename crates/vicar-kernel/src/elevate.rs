@@ -13,7 +13,7 @@
 //! | Q5 checked opens as the client | what runs in [`Elevated::as_client`] is judged by the client's token |
 //! | Q6 the context is deleted once | it is owned by the item, which is dropped on success, failure and cancellation |
 //! | Q7 the client's thread is untouched | nothing here takes a thread to change but the worker's own |
-//! | Q8 results by completion | a [`Ticket`] gives the answer or a status, nothing else |
+//! | Q8 results by completion | a [`Ticket`] gives the answer or a status, also when the work will never be done |
 //! | Q9 drained before it goes | dropping the [`Elevator`] waits for what is queued |
 //!
 //! The other direction, putting more rights on a thread that untrusted code can reach, is [`ThreadRef::raise`], and is refused
@@ -37,7 +37,7 @@ use crate::pool::{Charge, Purpose};
 use crate::qos::{Locality, Qos, Reach, Tracking};
 use crate::subject::SubjectContext;
 use crate::thread::ThreadRef;
-use crate::work::{QueueError, Urgency, WorkItem, WorkQueue, Worker};
+use crate::work::{QueueError, Urgency, WeakItem, WorkItem, WorkQueue, Worker};
 
 /// Whether a worker also acts as the client for a part of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,8 @@ impl<R: Request> Envelope<R> {
 #[derive(Debug)]
 #[must_use = "the answer is in it"]
 pub struct Ticket<A> {
-    item: WorkItem,
+    /// Not the item itself: it owns the sender, and whoever waits must hear when it is dropped.
+    item: WeakItem,
     answer: Receiver<Result<A, NtStatus>>,
 }
 
@@ -141,7 +142,7 @@ impl<A> Ticket<A> {
     /// Waits for the answer.
     ///
     /// # Errors
-    /// - `STATUS_CANCELLED` when the request was cancelled, or its work panicked.
+    /// - `STATUS_CANCELLED` when the request will never be done, because no worker is left, or its work panicked.
     /// - what [`Request::perform`] answered.
     pub fn wait(self) -> Result<A, NtStatus> {
         self.answer.recv().unwrap_or(Err(NtStatus::CANCELLED))
@@ -224,7 +225,7 @@ impl Elevator {
             QueueError::Full => NtStatus::INSUFFICIENT_RESOURCES,
             QueueError::AlreadyQueued | QueueError::Closed => NtStatus::PROCESS_IS_TERMINATING,
         })?;
-        Ok(Ticket { item, answer: receiver })
+        Ok(Ticket { item: item.downgrade(), answer: receiver })
     }
 
     /// Takes a request back that has not started; its client is released here.
@@ -232,7 +233,7 @@ impl Elevator {
     /// # Returns
     /// Whether it had not started.
     pub fn cancel<A>(&self, ticket: Ticket<A>) -> bool {
-        self.queue.cancel(&ticket.item)
+        ticket.item.upgrade().is_some_and(|item| self.queue.cancel(&item))
     }
 
     /// Returns the queue.

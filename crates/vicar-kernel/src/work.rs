@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 
 use vicar_nt::NtStatus;
 
@@ -205,6 +205,10 @@ impl WorkItem {
         }
     }
 
+    pub(crate) fn downgrade(&self) -> WeakItem {
+        WeakItem(Arc::downgrade(&self.0))
+    }
+
     fn names(&self) -> Names {
         Names { routine: self.0.routine_number, parameter: self.0.parameter, item: self.0.number }
     }
@@ -217,6 +221,17 @@ impl WorkItem {
     /// Returns whether the item waits for a worker.
     pub fn is_queued(&self) -> bool {
         self.0.is_queued.load(Ordering::Acquire)
+    }
+}
+
+/// A handle that does not keep the item, nor what its routine owns.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakItem(Weak<Item>);
+
+impl WeakItem {
+    /// Returns the item if it still waits, runs or is held by somebody.
+    pub(crate) fn upgrade(&self) -> Option<WorkItem> {
+        self.0.upgrade().map(WorkItem)
     }
 }
 
@@ -244,6 +259,17 @@ struct Shared {
 impl Shared {
     fn lines(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes every waiting item off the queue. What they own is released when the caller drops them, not under the lock.
+    fn take_waiting(&self) -> VecDeque<WorkItem> {
+        let mut lines = self.lines();
+        let mut waiting = std::mem::take(&mut lines.critical);
+        waiting.append(&mut lines.delayed);
+        for item in &waiting {
+            item.0.is_queued.store(false, Ordering::Release);
+        }
+        waiting
     }
 }
 
@@ -391,11 +417,8 @@ impl Drop for WorkQueue {
                 drop(worker.join());
             }
         }
-        // Only after retirements is anything left; what the items own is released here.
-        let mut lines = self.shared.lines();
-        let left = (std::mem::take(&mut lines.critical), std::mem::take(&mut lines.delayed));
-        drop(lines);
-        drop(left);
+        // An item that dropped its own queue leaves those behind it; what they own is released here.
+        drop(self.shared.take_waiting());
     }
 }
 
@@ -406,7 +429,8 @@ fn serve(shared: &Shared) {
         let names = item.names();
         // Somebody may have put a token on this thread from outside; the item must not run under it.
         if thread.is_impersonating() {
-            return retire(shared, &thread, names);
+            item.0.running.fetch_sub(1, Ordering::AcqRel);
+            return retire(shared, &thread, names, Some(item));
         }
         // A panic is the item's own business: this thread holds no borrowed identity that would have to be restored.
         drop(catch_unwind(AssertUnwindSafe(|| {
@@ -415,7 +439,7 @@ fn serve(shared: &Shared) {
         item.0.running.fetch_sub(1, Ordering::AcqRel);
         drop(item);
         if thread.is_impersonating() {
-            return retire(shared, &thread, names);
+            return retire(shared, &thread, names, None);
         }
     }
     shared.live.fetch_sub(1, Ordering::AcqRel);
@@ -439,8 +463,9 @@ fn next(shared: &Shared) -> Option<WorkItem> {
     }
 }
 
-/// Stops a worker that wears somebody.
-fn retire(shared: &Shared, thread: &ThreadRef, names: Names) {
+/// Stops a worker that wears somebody. Nothing will run any more what waits for the last worker, so that is let go, and so
+/// is `unrun`, which it took but did not run.
+fn retire(shared: &Shared, thread: &ThreadRef, names: Names, unrun: Option<WorkItem>) {
     let Names { routine, parameter, item } = names;
     if let Some(verifier) = thread.system().verifier() {
         verifier.worker_wears(thread.id(), item);
@@ -449,9 +474,13 @@ fn retire(shared: &Shared, thread: &ThreadRef, names: Names) {
     match &shared.on_bug_check {
         OnBugCheck::Abort => std::process::abort(),
         OnBugCheck::Retire(tell) => {
-            shared.live.fetch_sub(1, Ordering::AcqRel);
+            // An item is queued under the lock that takes the waiting ones, and only while somebody is alive.
+            let is_last = shared.live.fetch_sub(1, Ordering::AcqRel) == 1;
+            let waiting = if is_last { shared.take_waiting() } else { VecDeque::new() };
             tell(stop);
             thread.exit();
+            // What the items own is released by a thread that wears nobody.
+            drop((unrun, waiting));
         }
     }
 }

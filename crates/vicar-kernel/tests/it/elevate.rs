@@ -251,3 +251,72 @@ fn an_item_is_idle_queued_and_running_in_turn() {
     drop(elevator);
     assert_eq!(item.state(), ItemState::Idle);
 }
+
+/// An elevator with one worker, an item that stays a client as soon as it may, and the word that lets it.
+fn elevator_that_will_stop(world: &World) -> (Elevator, Sender<()>) {
+    let options = WorkQueueOptions { workers: 1, capacity: 8, on_bug_check: OnBugCheck::Retire(Box::new(|_| ())) };
+    let elevator = Elevator::new(WorkQueue::start(&world.process(Who::Sys), options).unwrap());
+    let client = context(world, Who::A, Imp);
+    let (go, gate) = channel::<()>();
+    let gate = Mutex::new(gate);
+    let item = vicar_kernel::WorkItem::new(elevator.queue(), move |worker| {
+        gate.lock().unwrap().recv_timeout(SOON).unwrap();
+        let _ = worker.thread().impersonate(&client).unwrap();
+    });
+    elevator.queue().queue(&item, vicar_kernel::work::Urgency::Critical).unwrap();
+    (elevator, go)
+}
+
+#[test]
+fn requests_that_no_worker_is_left_for_are_cancelled_and_their_clients_released() {
+    let world = World::new();
+    let client = world.wearing(Who::B, Imp);
+    let (elevator, go) = elevator_that_will_stop(&world);
+    let bytes = world.system.pool().in_use_bytes();
+    let tickets: Vec<Ticket<_>> = (0..2).map(|_| elevator.submit(&client, copy_out().0).unwrap()).collect();
+    let plain = vicar_kernel::WorkItem::new(elevator.queue(), |_| ());
+    elevator.queue().queue(&plain, vicar_kernel::work::Urgency::Delayed).unwrap();
+    go.send(()).unwrap();
+    for ticket in tickets {
+        assert_eq!(ticket.wait_for(SOON), Err(NtStatus::CANCELLED));
+        assert_eq!(ticket.wait(), Err(NtStatus::CANCELLED));
+    }
+    assert_eq!(plain.state(), ItemState::Idle);
+    assert!(world.system.pool().in_use_bytes() <= bytes);
+    assert_eq!(elevator.submit(&client, copy_out().0).unwrap_err(), NtStatus::PROCESS_IS_TERMINATING);
+}
+
+#[test]
+fn a_request_whose_worker_was_given_a_token_from_outside_is_cancelled() {
+    let world = World::new();
+    let client = world.wearing(Who::B, Imp);
+    let options = WorkQueueOptions { workers: 1, capacity: 8, on_bug_check: OnBugCheck::Retire(Box::new(|_| ())) };
+    let elevator = Elevator::new(WorkQueue::start(&world.process(Who::Sys), options).unwrap());
+    let (sender, worker) = channel();
+    let sender = Mutex::new(sender);
+    let item = vicar_kernel::WorkItem::new(elevator.queue(), move |worker| {
+        sender.lock().unwrap().send(worker.thread().clone()).unwrap();
+    });
+    elevator.queue().queue(&item, vicar_kernel::work::Urgency::Critical).unwrap();
+    let worker: vicar_kernel::ThreadRef = worker.recv_timeout(SOON).unwrap();
+    while item.state() != ItemState::Idle {
+        std::thread::yield_now();
+    }
+    std::thread::sleep(Duration::from_millis(20)); // the look at the worker after the item
+    let _ = worker.impersonate(&context(&world, Who::A, Imp)).unwrap();
+    let ticket = elevator.submit(&client, ReadLog);
+    if let Ok(ticket) = ticket {
+        assert_eq!(ticket.wait_for(SOON), Err(NtStatus::CANCELLED));
+    }
+    assert_eq!(elevator.submit(&client, ReadLog).unwrap_err(), NtStatus::PROCESS_IS_TERMINATING);
+}
+
+#[test]
+fn a_request_that_panics_is_cancelled() {
+    let world = World::new();
+    let elevator = elevator(&world, Who::Sys, 4);
+    let (request, begin) = copy_out();
+    drop(begin);
+    let ticket = elevator.submit(&world.wearing(Who::B, Imp), request).unwrap();
+    assert_eq!(ticket.wait(), Err(NtStatus::CANCELLED));
+}
