@@ -174,6 +174,7 @@ impl LogonSession {
     /// Makes a token of this session.
     ///
     /// # Errors
+    /// - `STATUS_INVALID_PRIMARY_GROUP` when the primary group is neither the user nor a group of the token.
     /// - `STATUS_NO_SUCH_LOGON_SESSION` when the session is over.
     /// - `STATUS_INSUFFICIENT_RESOURCES`, `STATUS_QUOTA_EXCEEDED` from the pool.
     ///
@@ -189,6 +190,9 @@ impl LogonSession {
     #[doc(alias = "ZwCreateToken")]
     #[track_caller]
     pub fn create_token(&self, spec: TokenSpec) -> Result<TokenRef, NtStatus> {
+        if spec.state.primary_group().is_some_and(|group| !spec.state.may_have_as_primary_group(group)) {
+            return Err(NtStatus::INVALID_PRIMARY_GROUP);
+        }
         let charge = Token::charge(&self.system, &spec.state)?;
         // Nothing may fail from here on: giving the session's only hold back would end it.
         let hold = self.hold()?;

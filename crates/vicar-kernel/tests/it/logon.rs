@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use vicar_kernel::policy::MissingRoutine;
 use vicar_kernel::{LogonKind, Policy, Profile, System, TokenKind, TokenSpec};
 use vicar_nt::token::TokenState;
-use vicar_nt::{Luid, NtStatus};
+use vicar_nt::{Luid, NtStatus, well_known};
 
 use crate::fixture::{Imp, Who, World, context, imp, user_a};
 
@@ -157,4 +157,22 @@ fn two_live_sessions_never_share_an_identifier_and_dynamic_ones_are_above_the_we
     let dynamic = system.logon(LogonKind::Interactive, None).unwrap();
     assert!(dynamic.id() >= Luid::FIRST_DYNAMIC);
     assert_eq!(dynamic.kind(), LogonKind::Interactive);
+}
+
+#[test]
+fn a_token_whose_primary_group_is_not_its_own_is_not_made() {
+    let world = World::new();
+    let session = world.system.logon(LogonKind::Network, None).unwrap();
+    let balance = world.system.balance();
+    let make = |state: TokenState| session.create_token(TokenSpec { state, ..spec() });
+    let state = |group| {
+        let on = vicar_nt::GroupAttributes::ALWAYS_ENABLED;
+        TokenState::builder(user_a()).group(well_known::USERS, on).primary_group(group).build().unwrap()
+    };
+    assert_eq!(make(state(well_known::GUESTS)).unwrap_err(), NtStatus::INVALID_PRIMARY_GROUP);
+    assert_eq!(world.system.balance(), balance);
+    assert!(make(state(well_known::USERS)).is_ok());
+    let session = world.system.logon(LogonKind::Network, None).unwrap();
+    let own = TokenSpec { state: state(user_a()), ..spec() };
+    assert!(session.create_token(own).is_ok());
 }

@@ -140,6 +140,9 @@ impl Builder {
     }
 
     /// Sets the group of what the subject creates.
+    ///
+    /// It need not be one of the token's groups: new objects get it unchecked (spec/access-check 5.1, section 8 O). Whoever
+    /// makes a token object of the state asks [`TokenState::may_have_as_primary_group`].
     pub fn primary_group(mut self, sid: Sid) -> Self {
         self.primary_group = Some(sid);
         self

@@ -43,6 +43,11 @@ impl TokenState {
         Ok(Self { default_owner: owner, ..self.clone() })
     }
 
+    /// Returns whether a SID may be the group of what the subject creates: the user, or any group of the token.
+    pub fn may_have_as_primary_group(&self, group: &Sid) -> bool {
+        self.user.sid == *group || self.groups.find(group.as_ref()).next().is_some()
+    }
+
     /// Returns this state with another group of what the subject creates.
     ///
     /// # Errors
@@ -54,7 +59,7 @@ impl TokenState {
     /// # Source
     /// learn.microsoft.com, `SetTokenInformation`.
     pub fn with_primary_group(&self, group: Sid) -> Result<Self, NtStatus> {
-        if self.user.sid != group && self.groups.find(group.as_ref()).next().is_none() {
+        if !self.may_have_as_primary_group(&group) {
             return Err(NtStatus::INVALID_PRIMARY_GROUP);
         }
         Ok(Self { primary_group: Some(group), ..self.clone() })

@@ -44,7 +44,7 @@ pub(crate) fn what_the_kernel_cannot_hold_is_refused() {
         (base().user_deny_only(), ProjectError::DenyOnlyUser),
         (base().integrity(IntegrityLevel::LOW), ProjectError::LoweredIntegrity(Some(IntegrityLevel::LOW))),
         (base().no_integrity(), ProjectError::LoweredIntegrity(None)),
-        (base().primary_group(team), ProjectError::NoPrimaryGroup),
+        (base().primary_group(user), ProjectError::NoPrimaryGroup),
         (
             TokenState::builder(foreign).integrity(IntegrityLevel::MEDIUM).group(own, ON).primary_group(own),
             ProjectError::UnmappedUser(foreign),
