@@ -1,7 +1,7 @@
 //! Changing and querying the security of objects that exist.
 //!
-//! [`access_to_set`] and [`access_to_query`] say what a caller must have been granted; [`set()`] and [`query`] work on the
-//! parts. [`merge`] does what an editor does. [`inherit_again`] recomputes what an object inherits, and [`propagate`] does that for everything below it.
+//! [`access_to_set`] and [`access_to_query`] say what a caller must have been granted; [`set()`] and [`query()`] work on the
+//! parts. [`merge()`] does what an editor does. [`inherit_again`] recomputes what an object inherits, and [`propagate()`] does that for everything below it.
 //!
 //! # Source
 //! learn.microsoft.com, `SECURITY_INFORMATION`, `SetSecurityInfo`, "Automatic Propagation of Inheritable ACEs"; MS-DTYP 2.4.7.
