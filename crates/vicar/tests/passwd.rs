@@ -60,6 +60,7 @@ fn what_is_refused_changes_nothing() {
         ("alice", &[b'x'; 2_000], "longer than 1024"),
         ("a b", b"x\n", "expected a name"),
         ("alice@x:1", b"x\n", "expected a decimal id"),
+        ("alice@61001", b"x\n", "expected a group id after"),
         ("alice@4294967295:1", b"x\n", "nobody's"),
     ] {
         let (code, stderr) = passwd(&file, person, input);

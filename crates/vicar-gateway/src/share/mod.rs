@@ -79,7 +79,7 @@ pub struct ShareLimits {
     pub listing_entries: usize,
     /// Most listings of more than 1,024 entries that one user is sent at the same time (429).
     pub listings_per_user: usize,
-    /// Most entries that one copy, move or delete takes on (507).
+    /// Most entries that one copy or delete, or a move to another file system, takes on (507).
     pub tree_entries: usize,
     /// Most directories inside each other for a copy, move or delete (507).
     pub tree_depth: usize,

@@ -27,7 +27,14 @@ pub(crate) struct Args {
 }
 
 fn parse_person(text: &str) -> Result<Person, String> {
-    Person::parse(text).map_err(|problem| problem.to_string())
+    let person = Person::parse(text).map_err(|problem| problem.to_string())?;
+    // Accounts of directories may be called name@realm, but none is called name@61001.
+    match person.name.rsplit_once('@') {
+        Some((_, id)) if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err(format!("expected a group id after {text}: {text}:GID"))
+        }
+        _ => Ok(person),
+    }
 }
 
 /// Runs the command.

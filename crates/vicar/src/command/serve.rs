@@ -173,7 +173,7 @@ struct LimitArgs {
     #[arg(long, value_name = "N", default_value_t = ShareLimits::default().listings_per_user)]
     listings_per_user: usize,
 
-    /// Entries of one copy, move or delete (507).
+    /// Entries of one copy or delete, or of a move to another file system (507).
     #[arg(long, value_name = "N", default_value_t = ShareLimits::default().tree_entries)]
     tree_entries: usize,
 
