@@ -63,6 +63,7 @@ impl Handler<u32> for Fake {
                     panic!("asked to panic late");
                 }
                 "/slow" => tokio::time::sleep(Duration::from_millis(400)).await,
+                "/slower" => tokio::time::sleep(Duration::from_secs(10)).await,
                 "/body" => match request.into_body().collect().await {
                     Ok(body) => text = format!("{} bytes\n", body.to_bytes().len()).into_bytes(),
                     Err(BodyError::TooLarge { .. }) => status = StatusCode::INSUFFICIENT_STORAGE,
@@ -75,6 +76,19 @@ impl Handler<u32> for Fake {
             *response.status_mut() = status;
             Answer { response, op: "fake", path, destination: None, shown: Some((person.client, 7)) }
         })
+    }
+}
+
+impl Fake {
+    /// Waits until the share has been asked `count` times.
+    pub(crate) fn wait_for_calls(&self, count: usize) {
+        for _ in 0..1_000 {
+            if self.calls.load(Ordering::SeqCst) >= count {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("the share was not asked {count} times");
     }
 }
 
