@@ -11,6 +11,7 @@ use vicar_nt::NtStatus;
 
 use crate::gate::dominates;
 use crate::job::Job;
+use crate::ledger::ObjectId;
 use crate::qos::Reach;
 use crate::sync::RwLock;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -64,6 +65,11 @@ impl Process {
     /// Returns a number that no other process or thread of this system has.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Returns the number that no other token, process or thread of this system has.
+    pub fn object_id(&self) -> ObjectId {
+        ObjectId::of(self.id)
     }
 
     /// Puts this process into a job, for life.

@@ -13,6 +13,7 @@ use vicar_nt::{ImpersonationLevel, NtStatus};
 
 use crate::audit::What;
 use crate::impersonate::Impersonation;
+use crate::ledger::ObjectId;
 use crate::pool::{Charge, Purpose};
 use crate::process::{KnownPrimary, ProcessRef};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -129,6 +130,11 @@ impl Thread {
     /// Returns a number that no other process or thread of this system has.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Returns the number that no other token, process or thread of this system has.
+    pub fn object_id(&self) -> ObjectId {
+        ObjectId::of(self.id)
     }
 
     /// Returns whether the thread wears a token, at any level.

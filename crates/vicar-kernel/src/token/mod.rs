@@ -26,6 +26,7 @@ use vicar_nt::token::TokenState;
 use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
 
 use crate::gate::GateFacts;
+use crate::ledger::ObjectId;
 use crate::logon::{LogonKind, SessionHold};
 use crate::pool::{Charge, Purpose};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -222,6 +223,11 @@ impl Token {
     /// Returns the world of this token.
     pub fn system(&self) -> &System {
         &self.system
+    }
+
+    /// Returns the number that no other token, process or thread of this system has.
+    pub fn object_id(&self) -> ObjectId {
+        ObjectId::of(self.number)
     }
 
     /// Returns the identity of this token object; every copy has another.

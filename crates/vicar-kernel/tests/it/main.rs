@@ -14,6 +14,7 @@ mod gate;
 mod impersonate;
 mod information;
 mod job;
+mod ledger;
 mod logon;
 mod matrix;
 mod nt;

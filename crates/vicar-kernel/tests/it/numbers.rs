@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 /// The source of every module of this test.
-const SOURCES: [&str; 22] = [
+const SOURCES: [&str; 23] = [
     include_str!("anonymous.rs"),
     include_str!("apart.rs"),
     include_str!("capture.rs"),
@@ -15,6 +15,7 @@ const SOURCES: [&str; 22] = [
     include_str!("impersonate.rs"),
     include_str!("information.rs"),
     include_str!("job.rs"),
+    include_str!("ledger.rs"),
     include_str!("logon.rs"),
     include_str!("matrix.rs"),
     include_str!("nt.rs"),
