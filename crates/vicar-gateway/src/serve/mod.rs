@@ -202,7 +202,8 @@ impl<C: Send + Sync + 'static> Gateway<C> {
             everything = places.acquire_many(all) => everything.is_ok(),
             () = tokio::time::sleep(shared.limits.drain) => false,
         };
-        if drained {
+        // The last connection may have gone because of the second word, between the two looks.
+        if drained && *phase.borrow() < Phase::Ended {
             return Ok(Stopped::Drained);
         }
         Stopper(shared.phase.clone()).end();
