@@ -86,14 +86,18 @@ async fn rest(error: &io::Error) {
     }
 }
 
+/// The head and the first piece of a body leave in two writes; without this the second waits for an acknowledgement.
+fn send_at_once(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+}
+
 async fn tcp<C: Send + Sync + 'static>(
     stream: TcpStream,
     remote: SocketAddr,
     transport: Transport,
     accepted: Accepted<C>,
 ) {
-    // The head and the first piece of a body leave in two writes; without this the second waits for an acknowledgement.
-    let _ = stream.set_nodelay(true);
+    send_at_once(&stream);
     let Accepted { shared, phase, _place } = accepted;
     let address = remote.ip().to_canonical();
     let held = shared.addresses.take(network(address));
@@ -148,4 +152,19 @@ async fn unix<C: Send + Sync + 'static>(stream: UnixStream, accepted: Accepted<C
         activity: Connection::clock(),
     });
     drive(stream, shared, connection, phase).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reply_in_two_writes_waits_for_no_acknowledgement() {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = socket.accept().await.unwrap();
+        assert!(!stream.nodelay().unwrap());
+        send_at_once(&stream);
+        assert!(stream.nodelay().unwrap());
+    }
 }
