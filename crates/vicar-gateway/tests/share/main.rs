@@ -9,6 +9,7 @@
     reason = "a test program: a failure is a panic"
 )]
 
+#[path = "../../../vicar-os/tests/alone/mod.rs"]
 mod alone;
 mod answers;
 mod change;
@@ -36,5 +37,5 @@ fn main() -> ExitCode {
     }
     let tests: Vec<alone::Test> =
         [content::TESTS, change::TESTS, lock::TESTS, property::TESTS, answers::TESTS].concat();
-    alone::run(&tests)
+    alone::run(true, &tests)
 }
