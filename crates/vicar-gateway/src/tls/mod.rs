@@ -7,6 +7,8 @@
 
 mod self_signed;
 
+pub use self_signed::FILE as SELF_SIGNED;
+
 use core::fmt;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustls::ServerConfig;
@@ -120,6 +122,7 @@ pub struct Identity {
     config: Arc<ServerConfig>,
     fingerprint: Fingerprint,
     issuer: Issuer,
+    unnamed: Vec<String>,
 }
 
 impl Identity {
@@ -151,7 +154,11 @@ impl Identity {
             self_signed::create(&path, names)?;
         }
         let pem = read(&path, |stat| exposed_by(&path, stat, 0o077))?;
-        Self::from_pem((&pem, &path), (&pem, &path), Issuer::SelfSigned)
+        let mut identity = Self::from_pem((&pem, &path), (&pem, &path), Issuer::SelfSigned)?;
+        if let Some(Ok(certificate)) = CertificateDer::pem_slice_iter(&pem).next() {
+            identity.unnamed = names.iter().filter(|name| !self_signed::is_for(&certificate, name)).cloned().collect();
+        }
+        Ok(identity)
     }
 
     fn from_pem(chain: (&[u8], &Path), key: (&[u8], &Path), issuer: Issuer) -> Result<Self, TlsError> {
@@ -170,7 +177,7 @@ impl Identity {
             .with_single_cert(certificates, key)
             .map_err(rejected)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), fingerprint, issuer })
+        Ok(Self { config: Arc::new(config), fingerprint, issuer, unnamed: Vec::new() })
     }
 
     /// The rustls configuration.
@@ -183,6 +190,12 @@ impl Identity {
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// The names that were asked for and that our own certificate, made earlier, does not have.
+    #[must_use]
+    pub fn unnamed(&self) -> &[String] {
+        &self.unnamed
     }
 
     /// Where the certificate comes from.

@@ -6,11 +6,12 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpos
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Key and certificate in one file, so that one is never there without the other.
-pub(super) const FILE: &str = "tls-self-signed.pem";
+/// The file of the state directory with our own key and certificate: in one, so that one is never there without the other.
+pub const FILE: &str = "tls-self-signed.pem";
 
 /// Names that every certificate of ours is for.
 const ALWAYS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -39,6 +40,21 @@ pub(super) fn create(path: &Path, names: &[String]) -> Result<(), TlsError> {
         });
     let removed = std::fs::remove_file(&temporary);
     linked.and(removed).map_err(failed("create"))
+}
+
+/// Whether a certificate that [`create`] made has this name or address among its own.
+///
+/// Each stands there as it is, behind its type and length (RFC 5280 4.2.1.6: dNSName is context tag 2, iPAddress 7).
+pub(super) fn is_for(certificate: &[u8], name: &str) -> bool {
+    let (tag, bytes) = match name.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => (0x87_u8, address.octets().to_vec()),
+        Ok(IpAddr::V6(address)) => (0x87, address.octets().to_vec()),
+        Err(_) => (0x82, name.as_bytes().to_vec()),
+    };
+    // Longer ones have another form of length; a host name has at most 253 bytes, ours far fewer.
+    let Ok(length @ ..=0x7F) = u8::try_from(bytes.len()) else { return true };
+    let entry: Vec<u8> = [tag, length].into_iter().chain(bytes).collect();
+    certificate.windows(entry.len()).any(|window| window == entry)
 }
 
 fn generate(names: &[String]) -> Result<String, TlsError> {

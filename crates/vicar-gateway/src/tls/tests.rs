@@ -16,6 +16,12 @@ fn the_first_run_makes_a_private_key_and_later_runs_keep_it() {
     let again = Identity::self_signed(&state, &["other.example".into()]).unwrap();
     assert_eq!(first.fingerprint(), again.fingerprint());
     assert_eq!(again.issuer(), Issuer::SelfSigned);
+    assert_eq!(first.unnamed(), <[String; 0]>::default());
+    assert_eq!(again.unnamed(), ["other.example"]);
+    let known = ["files.example", "localhost", "127.0.0.1", "::1"].map(String::from);
+    assert_eq!(Identity::self_signed(&state, &known).unwrap().unnamed(), <[String; 0]>::default());
+    let near = ["files.exampl", "iles.example", "127.0.0.2"].map(String::from);
+    assert_eq!(Identity::self_signed(&state, &near).unwrap().unnamed(), near);
     assert_eq!(std::fs::read_dir(&state).unwrap().count(), 1);
     let text = first.fingerprint().to_string();
     assert_eq!(text.len(), 95);

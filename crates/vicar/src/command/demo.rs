@@ -110,6 +110,7 @@ fn prepare(args: &Args, cast: &Cast, scratch: &Path) -> Result<Plan, String> {
         allowed: BTreeSet::new(),
         allow_root: false,
         threads: ClientThreadOptions { threads: 4, per_client: 2, ..ClientThreadOptions::default() },
+        warnings: Vec::new(),
     })
 }
 

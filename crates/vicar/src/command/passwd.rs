@@ -3,9 +3,10 @@
 use crate::exit::Exit;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
-use vicar_gateway::signin::file::Person;
+use vicar_gateway::signin::file::{Person, Who};
 use vicar_gateway::signin::hash::{Cost, PasswordHash};
 use vicar_gateway::signin::write::{Written, put_line};
+use vicar_os::source::account::{AccountError, by_name};
 
 /// Longest password in bytes, as the server takes it.
 const MAX_PASSWORD: usize = vicar_gateway::signin::basic::MAX_PASSWORD;
@@ -45,7 +46,15 @@ pub(crate) fn run(args: Args) -> Exit {
                 Written::Added => "added",
                 Written::Replaced => "replaced",
             };
-            let _ = writeln!(std::io::stdout(), "{word} {} in {}", args.person.name, args.file.display());
+            let name = &args.person.name;
+            let _ = writeln!(std::io::stdout(), "{word} {name} in {}", args.file.display());
+            // The file may be meant for another machine, or the account may be made later.
+            if matches!(args.person.who, Who::System) && by_name(name) == Err(AccountError::Unknown) {
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "vicar passwd: warning: this system has no account {name}, who cannot sign in before it has"
+                );
+            }
             Exit::Right
         }
         Err(error) => {

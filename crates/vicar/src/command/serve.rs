@@ -86,11 +86,11 @@ pub(crate) struct Args {
     allow_root: bool,
 
     /// Threads that act as clients.
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = parse_count)]
     threads: usize,
 
     /// Most of them that act as one user at the same time.
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = parse_count)]
     threads_per_client: usize,
 
     /// The umask of new files.
@@ -130,7 +130,7 @@ struct LimitArgs {
     header_bytes: u64,
 
     /// Header fields of a request (431).
-    #[arg(long, value_name = "N", default_value_t = Limits::USUAL.header_fields)]
+    #[arg(long, value_name = "N", default_value_t = Limits::USUAL.header_fields, value_parser = parse_count)]
     header_fields: usize,
 
     /// Between two pieces of a body (408), and for a client to take a piece of a reply.
@@ -146,23 +146,23 @@ struct LimitArgs {
     idle_time: Duration,
 
     /// Connections in all.
-    #[arg(long, value_name = "N", default_value_t = Limits::USUAL.connections)]
+    #[arg(long, value_name = "N", default_value_t = Limits::USUAL.connections, value_parser = parse_count)]
     connections: usize,
 
     /// Connections of one address (503).
-    #[arg(long, value_name = "N", default_value_t = Limits::USUAL.connections_per_address)]
+    #[arg(long, value_name = "N", default_value_t = Limits::USUAL.connections_per_address, value_parser = parse_count)]
     connections_per_address: usize,
 
     /// Requests of one user at the same time (429).
-    #[arg(long, value_name = "N", default_value_t = Limits::USUAL.requests_per_user)]
+    #[arg(long, value_name = "N", default_value_t = Limits::USUAL.requests_per_user, value_parser = parse_count)]
     requests_per_user: usize,
 
     /// Jobs of one client that wait for a thread (503).
-    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = parse_count)]
     jobs_per_client: usize,
 
     /// Passwords that are checked at the same time; 64 more wait (503).
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = parse_count)]
     sign_ins: usize,
 
     /// Entries of one listing (507).
@@ -170,7 +170,7 @@ struct LimitArgs {
     listing_entries: usize,
 
     /// Listings of more than 1,024 entries that one user is sent at the same time (429).
-    #[arg(long, value_name = "N", default_value_t = ShareLimits::default().listings_per_user)]
+    #[arg(long, value_name = "N", default_value_t = ShareLimits::default().listings_per_user, value_parser = parse_count)]
     listings_per_user: usize,
 
     /// Entries of one copy or delete, or of a move to another file system (507).
@@ -196,6 +196,14 @@ struct LimitArgs {
     /// How long a stopping server waits for requests to end.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_seconds)]
     drain_time: Duration,
+}
+
+/// A number of things without which nothing could be served.
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a number of at least 1".to_owned()),
+        Ok(count) => Ok(count),
+    }
 }
 
 fn parse_umask(text: &str) -> Result<u32, String> {
@@ -284,6 +292,18 @@ fn prepare(args: Args) -> Result<Plan, String> {
         return Err(format!("audit log {} lies inside the directory that is served", audit_path.display()));
     }
     let audit = AuditLog::open(&audit_path, necessity).map_err(|error| error.to_string())?;
+    let mut warnings = Vec::new();
+    warnings.extend(closed_above(&directory));
+    if let Transport::Tls(identity) = &transport
+        && !identity.unnamed().is_empty()
+    {
+        let certificate = state.join(tls::SELF_SIGNED);
+        warnings.push(format!(
+            "the certificate is not for {}; remove {} and start again to have a new one made",
+            identity.unnamed().join(", "),
+            certificate.display()
+        ));
+    }
     let names = Names::new(args.name.iter().map(String::as_str)).map_err(|error| error.to_string())?;
     raise_descriptor_limit();
     let limits = &args.limits;
@@ -298,18 +318,18 @@ fn prepare(args: Args) -> Result<Plan, String> {
         limits: Limits {
             header_time: limits.header_time,
             header_bytes: usize::try_from(limits.header_bytes).unwrap_or(usize::MAX).clamp(8_192, 1 << 20),
-            header_fields: limits.header_fields.max(1),
+            header_fields: limits.header_fields,
             body_idle: limits.body_idle,
             body_bytes: limits.body_bytes,
             idle: limits.idle_time,
-            connections: limits.connections.max(1),
-            connections_per_address: limits.connections_per_address.max(1),
-            requests_per_user: limits.requests_per_user.max(1),
+            connections: limits.connections,
+            connections_per_address: limits.connections_per_address,
+            requests_per_user: limits.requests_per_user,
             drain: limits.drain_time,
         },
         share_limits: ShareLimits {
             listing_entries: limits.listing_entries,
-            listings_per_user: limits.listings_per_user.max(1),
+            listings_per_user: limits.listings_per_user,
             tree_entries: limits.tree_entries,
             tree_depth: limits.tree_depth,
             spool_bytes: limits.spool_bytes,
@@ -326,6 +346,26 @@ fn prepare(args: Args) -> Result<Plan, String> {
             umask: args.umask,
             ..ClientThreadOptions::default()
         },
+        warnings,
+    })
+}
+
+/// What keeps others than its owner and group out of the directory: every request is made as its client, from `/`.
+fn closed_above(directory: &Path) -> Option<String> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let mut ways: Vec<&Path> = directory.ancestors().collect();
+    ways.reverse();
+    ways.into_iter().find_map(|way| {
+        let metadata = std::fs::metadata(way).ok()?;
+        let mode = metadata.permissions().mode() & 0o7777;
+        (mode & 0o001 == 0).then(|| {
+            format!(
+                "{} has mode {mode:04o}: whoever is not its owner (uid {}), of its group (gid {}) or let in by an ACL gets 403 for everything",
+                way.display(),
+                metadata.uid(),
+                metadata.gid()
+            )
+        })
     })
 }
 

@@ -30,6 +30,9 @@ pub(crate) struct Banner {
     #[serde(skip_serializing_if = "Option::is_none")]
     powerless: Option<String>,
     audit: String,
+    /// What the administrator will want to mend.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -91,6 +94,7 @@ impl Banner {
             }),
             powerless: report.powerless.map(|why| why.to_string()),
             audit: plan.audit_path.display().to_string(),
+            warnings: plan.warnings.clone(),
         }
     }
 
@@ -151,6 +155,9 @@ impl Banner {
             (None, None) => {}
         }
         writeln!(out, "  audit log          {}", self.audit)?;
+        for warning in &self.warnings {
+            writeln!(out, "  warning            {warning}")?;
+        }
         writeln!(out, "try:  {}", self.example())?;
         out.flush()
     }
@@ -186,6 +193,7 @@ mod tests {
             self_test: None,
             powerless: powerless.map(str::to_owned),
             audit: "/a".into(),
+            warnings: vec!["mend this".into()],
         };
         let mut text = Vec::new();
         banner.text(&mut text).unwrap();
@@ -195,6 +203,7 @@ mod tests {
     #[test]
     fn idle_threads_are_said_to_be_nobody_only_where_they_can_be() {
         assert!(told(None).contains("nobody (uid 65520, gid 65521)"));
+        assert!(told(None).contains("  warning            mend this\n"));
         let text = told(Some("no powers"));
         assert!(text.contains("this server's own user") && !text.contains("nobody"), "{text}");
     }

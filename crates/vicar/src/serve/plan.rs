@@ -59,4 +59,6 @@ pub(crate) struct Plan {
     pub(crate) allow_root: bool,
     /// The client threads.
     pub(crate) threads: ClientThreadOptions,
+    /// What the administrator should hear at start although nothing is refused.
+    pub(crate) warnings: Vec<String>,
 }

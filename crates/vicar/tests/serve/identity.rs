@@ -27,17 +27,23 @@ fn every_thread_is_the_server_without_powers_or_nobody() {
     scratch.lay("a.txt", 61_801, 0o600);
     let server = scratch.start(&["--threads", "3"]);
     assert_eq!(server.ask("GET /a.txt", "alice", ""), 200);
-    // Longer than a client thread keeps a client that asks nothing.
-    std::thread::sleep(Duration::from_millis(1_000));
     let nobody = server.told["anonymous_uid"].to_string();
+    let resting = format!("{nobody} {nobody} 0 {nobody}");
+    // A client thread keeps a client that asks nothing only for a while.
+    for _ in 0..500 {
+        let rests = |[name, uids, ..]: &[String; 6]| !name.starts_with("client-") || *uids == resting;
+        if threads(server.child.id()).iter().all(rests) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let mut clients = 0;
     for [name, uids, gids, permitted, effective, bounding] in threads(server.child.id()) {
         assert_eq!(bounding, "00000000000000c0", "{name}");
         assert_eq!(permitted, "00000000000000c0", "{name}");
         if name.starts_with("client-") {
             clients += 1;
-            let resting = format!("{nobody} {nobody} 0 {nobody}");
-            assert_eq!((uids, gids), (resting.clone(), resting), "{name}");
+            assert_eq!((uids, gids), (resting.clone(), resting.clone()), "{name}");
             assert_eq!(effective, "0000000000000000", "{name}");
         } else {
             assert_eq!(

@@ -1,4 +1,4 @@
-use crate::server::{Scratch, refused};
+use crate::server::{Scratch, is_root, refused};
 use std::os::unix::fs::PermissionsExt as _;
 
 const FILE: [&str; 2] = ["--password-file", "passwords"];
@@ -20,6 +20,10 @@ fn what_cannot_be_served_is_one_line_and_exit_code_2() {
     check(&["--audit", "share/audit", "--listen", "127.0.0.1:0"], "inside the directory that is served");
     check(&["--audit", "/proc/none/audit", "--listen", "127.0.0.1:0"], "cannot open audit log");
     check(&["--tls-cert", "none.pem", "--tls-key", "none.pem"], "none.pem");
+    for flag in ["--threads", "--threads-per-client", "--connections", "--requests-per-user", "--sign-ins"] {
+        let usage = refused(scratch.command(&[&FILE[..], &[flag, "0"]].concat()));
+        assert!(usage.contains(flag) && usage.contains("at least 1"), "{usage}");
+    }
     assert_eq!(std::fs::read_dir(scratch.path("share")).unwrap().count(), 0);
     let usage = refused(scratch.command(&[&FILE[..], &["--tls-cert", "x"]].concat()));
     assert!(usage.contains("--tls-key"), "{usage}");
@@ -53,4 +57,17 @@ fn a_password_file_that_others_can_change_or_fetch_is_not_used() {
         assert!(stderr.contains(said), "{stderr}");
     }
     assert!(!scratch.path("share").join("state").exists());
+}
+
+#[test]
+fn a_directory_that_its_clients_cannot_reach_is_warned_of() {
+    if !is_root() {
+        return;
+    }
+    let scratch = Scratch::new("closed", &["alice@61801:61801"]);
+    assert!(scratch.start(&[]).told.get("warnings").is_none());
+    std::fs::set_permissions(&scratch.dir, std::fs::Permissions::from_mode(0o750)).unwrap();
+    let told = &scratch.start(&[]).told;
+    let warning = told["warnings"][0].as_str().unwrap();
+    assert!(warning.starts_with(&format!("{} has mode 0750", scratch.dir.display())), "{warning}");
 }
