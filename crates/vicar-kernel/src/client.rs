@@ -77,6 +77,37 @@ pub struct ClientContext {
     judged: OnceLock<Judged>,
 }
 
+/// What a context is made of, for those who keep it in a structure of their own.
+///
+/// The reference in it is the context's own. Nothing notices any more when it is given back twice or never.
+///
+/// # NT
+/// The members of `SECURITY_CLIENT_CONTEXT`.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ClientParts {
+    /// The token that will be worn: the client's live one, or a private copy.
+    #[doc(alias = "ClientToken")]
+    pub token: TokenRef,
+    /// What the client granted.
+    #[doc(alias = "SecurityQos")]
+    pub qos: Qos,
+    /// Where the server of the request runs.
+    #[doc(alias = "ServerIsRemote")]
+    pub locality: Locality,
+    /// Whether the token is the client's live one.
+    #[doc(alias = "DirectlyAccessClientToken")]
+    pub is_direct: bool,
+    /// Whether what the client has disabled will exist for the server.
+    pub reach: Reach,
+    /// The reach that NT keeps for live tokens.
+    #[doc(alias = "DirectAccessEffectiveOnly")]
+    pub direct_reach: Reach,
+    /// The identity of the client's token at capture, for a remote server that tracks it.
+    #[doc(alias = "ClientTokenControl")]
+    pub control: Option<TokenControl>,
+}
+
 /// Where a client is captured from.
 struct Source {
     token: TokenRef,
@@ -255,6 +286,13 @@ impl ClientContext {
     #[doc(alias = "ClientTokenControl")]
     pub fn token_control(&self) -> Option<&TokenControl> {
         (self.qos.tracking == Tracking::Dynamic && self.locality == Locality::Remote).then_some(&self.control)
+    }
+
+    /// Takes the context apart. Its token reference moves; wear it by [`ThreadRef::impersonate_token`].
+    pub fn into_parts(self) -> ClientParts {
+        let control = self.token_control().copied();
+        let Self { token, qos, locality, is_direct, reach, direct_reach, .. } = self;
+        ClientParts { token, qos, locality, is_direct, reach, direct_reach, control }
     }
 
     /// Returns the states that the gate allowed this context for, without lowering anything.

@@ -74,6 +74,9 @@ pub enum OpenAs {
     /// As the calling thread's process.
     #[doc(alias = "OpenAsSelf")]
     Process,
+    /// As the kernel, of which nothing is asked: it gets the rights it wants.
+    #[doc(alias = "KernelMode")]
+    Kernel,
 }
 
 /// A token and the rights that were granted on it.
@@ -106,6 +109,14 @@ impl TokenHandle {
         let request = AccessRequest::new(locked.subject(), descriptor, desired, GenericMapping::TOKEN);
         let access = decide(&request).map_err(|denial| denial.status())?.mask();
         Ok(Self { token: token.clone(), access })
+    }
+
+    /// Opens a token for the kernel: nothing is checked, and as many rights as possible are all rights.
+    #[track_caller]
+    pub fn open_unchecked(token: &TokenRef, desired: RequestedMask) -> Self {
+        let wanted = GenericMapping::TOKEN.map(desired);
+        let access = if desired.wants_maximum() { wanted.union(right::ALL) } else { wanted };
+        Self { token: token.clone(), access }
     }
 
     /// Returns the rights that were granted.
@@ -353,8 +364,13 @@ impl ThreadRef {
         open_as: OpenAs,
     ) -> Result<TokenHandle, NtStatus> {
         let subject = match open_as {
-            OpenAs::Caller => SubjectContext::capture(caller),
-            OpenAs::Process => SubjectContext::capture_in(None, caller.process()),
+            OpenAs::Caller => Some(SubjectContext::capture(caller)),
+            OpenAs::Process => Some(SubjectContext::capture_in(None, caller.process())),
+            OpenAs::Kernel => None,
+        };
+        let open = |token: &TokenRef| match &subject {
+            Some(subject) => TokenHandle::open(token, subject, desired),
+            None => Ok(TokenHandle::open_unchecked(token, desired)),
         };
         loop {
             let worn = self.reference_impersonation().ok_or(NtStatus::NO_TOKEN)?;
@@ -362,10 +378,10 @@ impl ThreadRef {
                 return Err(NtStatus::CANT_OPEN_ANONYMOUS);
             }
             if !worn.copy_on_open {
-                return TokenHandle::open(&worn.token, &subject, desired);
+                return open(&worn.token);
             }
             let copy = worn.token.copy_on_open(&worn, &self.process().reference_primary())?;
-            let handle = TokenHandle::open(&copy, &subject, desired)?;
+            let handle = open(&copy)?;
             let shared = Impersonation { token: copy, level: worn.level, reach: worn.reach, copy_on_open: false };
             match self.replace_if_unchanged(&worn, shared) {
                 Replaced::Done(old) => {

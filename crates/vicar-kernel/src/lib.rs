@@ -77,7 +77,7 @@ pub mod verifier;
 pub mod work;
 
 pub use anonymous::AnonymousLogon;
-pub use client::{ClientContext, Refreshed, TokenControl};
+pub use client::{ClientContext, ClientParts, Refreshed, TokenControl};
 pub use elevate::{Elevator, Request};
 pub use gate::{GateInput, GateStep, Verdict};
 pub use handle::{OpenAs, TokenHandle};

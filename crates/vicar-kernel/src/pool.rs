@@ -29,6 +29,8 @@ pub enum Purpose {
     WorkItem,
     /// The registration of a termination routine.
     Routine,
+    /// Bytes that a routine returns or a driver asks for.
+    Buffer,
 }
 
 impl Purpose {
@@ -40,7 +42,8 @@ impl Purpose {
             | Self::Handle
             | Self::PipeMessage
             | Self::WorkItem
-            | Self::Routine => NtStatus::INSUFFICIENT_RESOURCES,
+            | Self::Routine
+            | Self::Buffer => NtStatus::INSUFFICIENT_RESOURCES,
             Self::ThreadRecord => NtStatus::NO_MEMORY,
         }
     }
@@ -53,7 +56,8 @@ impl Purpose {
             | Self::Handle
             | Self::PipeMessage
             | Self::WorkItem
-            | Self::Routine => NtStatus::QUOTA_EXCEEDED,
+            | Self::Routine
+            | Self::Buffer => NtStatus::QUOTA_EXCEEDED,
             Self::ThreadRecord => NtStatus::NO_MEMORY,
         }
     }
@@ -126,7 +130,7 @@ impl Pool {
     /// - `STATUS_QUOTA_EXCEEDED` (`STATUS_NO_MEMORY` for a thread record) when the limit would be passed.
     ///
     /// Nothing is charged then.
-    pub(crate) fn charge(&self, purpose: Purpose, bytes: usize) -> Result<Charge, NtStatus> {
+    pub fn charge(&self, purpose: Purpose, bytes: usize) -> Result<Charge, NtStatus> {
         let nth = self.0.charges.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
         if nth == self.0.fail_at.load(Ordering::Acquire) {
             let named = self.0.fail_with.load(Ordering::Acquire);
@@ -146,7 +150,8 @@ impl Pool {
 
 /// Bytes charged to a [`Pool`]; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Charge {
+#[must_use = "dropping it gives the bytes back"]
+pub struct Charge {
     pool: Pool,
     bytes: u64,
 }

@@ -21,6 +21,7 @@ use crate::verifier::Lock;
 
 /// A process. Reached through a [`ProcessRef`].
 #[doc(alias = "PEPROCESS")]
+#[repr(align(128))]
 pub struct Process {
     system: System,
     id: u64,
@@ -187,6 +188,16 @@ impl ProcessRef {
     /// Returns whether both are the same process.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Keeps this handle as an `Arc`, for those who can keep no value of this type.
+    pub fn into_arc(self) -> Arc<Process> {
+        self.0
+    }
+
+    /// Makes a handle of an `Arc` that was one before.
+    pub const fn from_arc(process: Arc<Process>) -> Self {
+        Self(process)
     }
 }
 

@@ -388,6 +388,16 @@ impl ThreadRef {
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
+
+    /// Keeps this handle as an `Arc`, for those who can keep no value of this type.
+    pub fn into_arc(self) -> Arc<Thread> {
+        self.0
+    }
+
+    /// Makes a handle of an `Arc` that was one before.
+    pub const fn from_arc(thread: Arc<Thread>) -> Self {
+        Self(thread)
+    }
 }
 
 impl Deref for ThreadRef {

@@ -79,11 +79,38 @@ impl ThreadRef {
     /// PsDisableImpersonation (ntifs.h page); spec/nt-impersonation 2.12.
     #[doc(alias = "PsDisableImpersonation")]
     pub fn disable_impersonation(&self) -> Option<Disabled> {
+        let saved = self.take_off()?;
+        Some(Disabled { thread: self.clone(), saved: Some(saved), _of_one_thread: PhantomData })
+    }
+
+    /// Takes off what this thread wears and returns it: the reference is moved, not counted again.
+    ///
+    /// For callers who cannot keep a [`Disabled`]; whoever can, should.
+    ///
+    /// # Returns
+    /// `None` when the thread wears nobody; there is nothing to put back then.
+    ///
+    /// # NT
+    /// `PsDisableImpersonation` with the caller's own `SE_IMPERSONATION_STATE`.
+    pub fn take_off(&self) -> Option<Impersonation> {
         if !self.is_impersonating() {
             return None;
         }
-        let saved = self.exchange(None).old?;
-        Some(Disabled { thread: self.clone(), saved: Some(saved), _of_one_thread: PhantomData })
+        self.exchange(None).old
+    }
+
+    /// Puts back what was taken off by [`ThreadRef::take_off`], in place of what the thread took on meanwhile.
+    ///
+    /// No gate is asked: it was asked when the thread took it on. So whatever is passed here is worn, whether the process
+    /// may wear it or not. A thread that has exited, or is of another system, takes nothing on. What is no longer worn is
+    /// given back here.
+    ///
+    /// # NT
+    /// `PsRestoreImpersonation` with the caller's own `SE_IMPERSONATION_STATE`.
+    pub fn put_back_unchecked(&self, saved: Impersonation) {
+        if saved.token.system().is_same(self.system()) {
+            drop(self.exchange(Some(saved)));
+        }
     }
 
     /// Runs `work` as the process, whomever this thread wears, and puts that back afterwards, even when `work` panics.

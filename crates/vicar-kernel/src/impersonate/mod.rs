@@ -281,33 +281,19 @@ impl ThreadRef {
     fn impersonate_as_judged(&self, client: &ClientContext) -> Option<Outcome> {
         let judged = client.judged()?;
         let token = client.token();
-        let is_open = token.state_id() == judged.states.token
-            && token.system().is_same(self.system())
-            && self.process().job().is_none()
-            && !self.system().is_observed();
-        if !is_open {
+        if !self.may_wear_unasked(token, judged.states) {
             return None;
         }
         let (level, reach) =
             (token.level().map_or(client.level(), |own| client.level().capped_by(own)), client.reach());
         let token = judged.reference(token, self.seat());
         let worn = Impersonation { token, level, reach, copy_on_open: true };
-        match self.wear_as_judged(worn, judged.states.process) {
-            Ok(old) => {
-                drop(old);
-                Some(Outcome::AsRequested)
-            }
-            Err(refused) => {
-                drop(refused);
-                None
-            }
-        }
+        self.wear_unasked(worn, judged.states)
     }
 
     /// Remembers what the gate said, if it just said yes.
     fn note_judged(&self, client: &ClientContext, pending: &Pending) {
-        let is_plain = pending.verdict.is_allowed && pending.verdict.clamp.is_none();
-        if is_plain && !self.system().profile().has_record_allocation() {
+        if self.is_plain(pending) {
             client.note_judged(pending.states, self.seat());
             self.look_at_primary();
         }
@@ -323,7 +309,60 @@ impl ThreadRef {
     #[doc(alias = "PsImpersonateClient")]
     #[track_caller]
     pub fn impersonate_token(&self, token: &TokenRef, terms: Terms) -> Result<Outcome, NtStatus> {
-        Ok(self.prepare_token(token, terms)?.commit())
+        if let Some(outcome) = self.wear_token_as_judged(token, terms) {
+            return Ok(outcome);
+        }
+        let pending = self.prepare_token(token, terms)?;
+        if self.is_plain(&pending) && pending.token().is_same(token) {
+            token.note_judged(pending.states, pending.level());
+            self.look_at_primary();
+        }
+        Ok(pending.commit())
+    }
+
+    /// Takes a token on that the gate allowed before at this level, when nothing that it looked at has changed.
+    #[inline]
+    #[track_caller]
+    fn wear_token_as_judged(&self, token: &TokenRef, terms: Terms) -> Option<Outcome> {
+        let (states, judged_level) = token.judged()?;
+        let level = token.level().map_or(terms.level, |own| terms.level.capped_by(own));
+        if level != judged_level || !self.may_wear_unasked(token, states) {
+            return None;
+        }
+        let copy_on_open = terms.on_open == OnOpen::Copy;
+        let worn = Impersonation { token: token.clone(), level, reach: terms.reach, copy_on_open };
+        self.wear_unasked(worn, states)
+    }
+
+    /// Whether the token is as the gate saw it, and nobody else wants to be asked or told.
+    #[inline]
+    fn may_wear_unasked(&self, token: &TokenRef, states: JudgedStates) -> bool {
+        token.state_id() == states.token
+            && token.system().is_same(self.system())
+            && self.process().job().is_none()
+            && !self.system().is_observed()
+    }
+
+    /// Puts on what the gate allowed, if the process is as the gate saw it.
+    #[inline]
+    fn wear_unasked(&self, worn: Impersonation, states: JudgedStates) -> Option<Outcome> {
+        match self.wear_as_judged(worn, states.process) {
+            Ok(old) => {
+                drop(old);
+                Some(Outcome::AsRequested)
+            }
+            Err(refused) => {
+                drop(refused);
+                None
+            }
+        }
+    }
+
+    /// Whether a verdict may be remembered: an allowance that lowers nothing, where no record has to be paid for.
+    fn is_plain(&self, pending: &Pending) -> bool {
+        pending.verdict.is_allowed
+            && pending.verdict.clamp.is_none()
+            && !self.system().profile().has_record_allocation()
     }
 
     /// Takes an impersonation token on at its own level, shared with whoever opens it.

@@ -25,6 +25,7 @@ use vicar_nt::descriptor::Descriptor;
 use vicar_nt::token::TokenState;
 use vicar_nt::{ImpersonationLevel, Luid, NtStatus};
 
+use crate::client::JudgedStates;
 use crate::gate::GateFacts;
 use crate::ledger::ObjectId;
 use crate::logon::{LogonKind, SessionHold};
@@ -36,8 +37,9 @@ pub use adjust::{GroupsAdjusted, PrivilegesAdjusted};
 pub use duplicate::{Duplicate, DuplicateKind};
 pub use filter::parse_filter_flags;
 pub use query::{Info, InfoClass};
-pub use reference::TokenRef;
-pub(crate) use reference::{Lease, Spare};
+use reference::Home;
+pub(crate) use reference::Spare;
+pub use reference::{Lease, TokenRef};
 use relation::Relations;
 pub use set::Setting;
 pub(crate) use slot::Slot;
@@ -154,6 +156,9 @@ pub struct Token {
     kind: TokenKind,
     is_in_use: AtomicBool,
     slot: Arc<Slot>,
+    home: Home,
+    /// The states and the level that the gate said yes to first, lowering nothing.
+    judged: OnceLock<(JudgedStates, ImpersonationLevel)>,
     /// Who may open it; made when it is first asked for, `None` inside when it cannot be made.
     descriptor: OnceLock<Option<Descriptor>>,
     // Fields drop in this order: the hold may end the session and call termination routines.
@@ -204,7 +209,7 @@ impl Token {
     #[track_caller]
     fn assemble(system: &System, hold: SessionHold, charge: Charge, blueprint: Blueprint) -> TokenRef {
         let Blueprint { parent_id, source, kind, snapshot, descriptor } = blueprint;
-        TokenRef::adopt(Arc::new(Self {
+        TokenRef::adopt(&Arc::new(Self {
             system: system.clone(),
             number: system.next_number(),
             id: system.allocate_luid(),
@@ -213,6 +218,8 @@ impl Token {
             relations: Relations::default(),
             kind,
             is_in_use: AtomicBool::new(false),
+            home: Home::default(),
+            judged: OnceLock::new(),
             slot: Arc::new(Slot::new(snapshot)),
             descriptor: descriptor.map_or_else(OnceLock::new, |given| OnceLock::from(Some(given))),
             hold,
@@ -335,6 +342,18 @@ impl Token {
             let (state, answer) = change(&current.state);
             (state.map(|state| Replacement { origin: current.origin, state }), answer)
         })
+    }
+
+    /// Returns the states and the level that the gate allowed this token for, without lowering anything.
+    #[inline]
+    pub(crate) fn judged(&self) -> Option<(JudgedStates, ImpersonationLevel)> {
+        self.judged.get().copied()
+    }
+
+    /// Notes that the gate allowed it; only the first time counts, because states rarely change once a server is up.
+    pub(crate) fn note_judged(&self, states: JudgedStates, level: ImpersonationLevel) {
+        // Losing against another thread that notes the same is as good.
+        let _ = self.judged.set((states, level));
     }
 
     /// Returns the adjustable half, for noticing changes without holding the token.

@@ -7,26 +7,29 @@
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, Weak};
 
 use super::Token;
+use crate::sync::Mutex;
+use crate::system::System;
 use crate::tally::Purpose;
 
 /// Where references to one token are counted; the count is that of the `Arc` around it.
-#[derive(Debug)]
+///
+/// Outside this crate it is only good for keeping a reference where no [`TokenRef`] can be kept:
+/// [`TokenRef::into_lease`] and [`TokenRef::from_lease`].
 #[repr(align(128))]
-pub(crate) struct Lease {
+pub struct Lease {
     token: Arc<Token>,
     entry: usize,
-    tracks_sites: bool,
+    is_home: bool,
 }
 
 impl Lease {
-    fn new(token: Arc<Token>, purpose: Purpose) -> Arc<Self> {
-        let tracks_sites = token.system.tally().tracks_sites();
+    fn new(token: Arc<Token>, purpose: Purpose, is_home: bool) -> Arc<Self> {
         Arc::new_cyclic(|lease| {
             let entry = token.system.tally().enter(token.number, lease.clone(), purpose);
-            Self { token, entry, tracks_sites }
+            Self { token, entry, is_home }
         })
     }
 }
@@ -34,6 +37,58 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.token.system.tally().strike(self.entry);
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("token", &self.token.id()).field("is_home", &self.is_home).finish_non_exhaustive()
+    }
+}
+
+/// The lease of a token that references go back to when they are kept as leases; there is at most one at a time.
+#[derive(Debug, Default)]
+pub(super) struct Home(Mutex<Weak<Lease>>);
+
+impl Home {
+    fn of(token: &Arc<Token>) -> Arc<Lease> {
+        let mut home = token.home.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lease) = home.upgrade() {
+            return lease;
+        }
+        let lease = Lease::new(Arc::clone(token), Purpose::References, true);
+        let old = std::mem::replace(&mut *home, Arc::downgrade(&lease));
+        drop(home);
+        drop(old);
+        lease
+    }
+}
+
+/// The source line that took a reference, entered where lines are kept.
+struct Taken {
+    at: &'static Location<'static>,
+    kept_by: Option<System>,
+}
+
+impl Taken {
+    #[inline]
+    #[track_caller]
+    fn enter(system: &System) -> Self {
+        let at = Location::caller();
+        let kept_by = system.tally().tracks_sites().then(|| system.clone());
+        if let Some(system) = &kept_by {
+            system.tally().take(at);
+        }
+        Self { at, kept_by }
+    }
+}
+
+impl Drop for Taken {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(system) = &self.kept_by {
+            system.tally().give(self.at);
+        }
     }
 }
 
@@ -51,24 +106,33 @@ impl Drop for Lease {
 #[doc(alias = "PsDereferencePrimaryToken")]
 #[doc(alias = "PsDereferenceImpersonationToken")]
 pub struct TokenRef {
+    taken: Taken,
     lease: Arc<Lease>,
-    taken_at: &'static Location<'static>,
 }
 
 impl TokenRef {
     /// Makes the first reference to a new token.
     #[track_caller]
-    pub(super) fn adopt(token: Arc<Token>) -> Self {
-        Self::take(Lease::new(token, Purpose::References))
+    pub(super) fn adopt(token: &Arc<Token>) -> Self {
+        Self::from_lease(Home::of(token))
     }
 
+    /// Makes a reference of a lease that was one before; the count is the same.
+    #[inline]
     #[track_caller]
-    fn take(lease: Arc<Lease>) -> Self {
-        let taken_at = Location::caller();
-        if lease.tracks_sites {
-            lease.token.system.tally().take(taken_at);
-        }
-        Self { lease, taken_at }
+    pub fn from_lease(lease: Arc<Lease>) -> Self {
+        Self { taken: Taken::enter(&lease.token.system), lease }
+    }
+
+    /// Keeps this reference as a lease, for those who can keep an `Arc` and no value of this type.
+    ///
+    /// As long as one lease that was returned for a token lives, every other one is the same `Arc`. It counts like a
+    /// reference; the source line that took it is no longer known.
+    #[inline]
+    pub fn into_lease(self) -> Arc<Lease> {
+        let Self { taken, lease } = self;
+        drop(taken);
+        if lease.is_home { lease } else { Home::of(&lease.token) }
     }
 
     /// Returns whether both references are to the same token object.
@@ -86,12 +150,12 @@ impl TokenRef {
 
     /// Returns the source line that took this reference.
     pub fn taken_at(&self) -> &'static Location<'static> {
-        self.taken_at
+        self.taken.at
     }
 
     /// Makes a lease for others to take references on.
     pub(crate) fn spare(&self) -> Spare {
-        Spare(Lease::new(Arc::clone(&self.lease.token), Purpose::HandingOut))
+        Spare(Lease::new(Arc::clone(&self.lease.token), Purpose::HandingOut, false))
     }
 }
 
@@ -105,7 +169,7 @@ impl Spare {
     /// Takes a reference that is counted here.
     #[track_caller]
     pub(crate) fn reference(&self) -> TokenRef {
-        TokenRef::take(Arc::clone(&self.0))
+        TokenRef::from_lease(Arc::clone(&self.0))
     }
 }
 
@@ -118,15 +182,7 @@ impl Drop for Spare {
 impl Clone for TokenRef {
     #[track_caller]
     fn clone(&self) -> Self {
-        Self::take(Arc::clone(&self.lease))
-    }
-}
-
-impl Drop for TokenRef {
-    fn drop(&mut self) {
-        if self.lease.tracks_sites {
-            self.lease.token.system.tally().give(self.taken_at);
-        }
+        Self::from_lease(Arc::clone(&self.lease))
     }
 }
 

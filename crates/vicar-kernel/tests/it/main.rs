@@ -10,6 +10,7 @@ mod concurrency;
 mod cv;
 mod elevate;
 mod fixture;
+mod foreign;
 mod gate;
 mod impersonate;
 mod information;

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 /// The source of every module of this test.
-const SOURCES: [&str; 23] = [
+const SOURCES: [&str; 24] = [
     include_str!("anonymous.rs"),
     include_str!("apart.rs"),
     include_str!("capture.rs"),
     include_str!("concurrency.rs"),
     include_str!("cv.rs"),
     include_str!("elevate.rs"),
+    include_str!("foreign.rs"),
     include_str!("gate.rs"),
     include_str!("impersonate.rs"),
     include_str!("information.rs"),
