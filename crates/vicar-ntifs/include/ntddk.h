@@ -1,0 +1,2 @@
+/* ntddk.h: everything stands in ntifs.h, which holds what it has of this header too. */
+#include "ntifs.h"
