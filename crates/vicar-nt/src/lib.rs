@@ -27,6 +27,7 @@ pub mod sid;
 mod sid_index;
 pub mod status;
 pub mod token;
+pub mod trust;
 pub mod utf16;
 pub mod well_known;
 pub mod wire;

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::acl::ace::{Ace, AceFlags, AceKind};
+use crate::acl::entry::Entry;
 use crate::acl::{Acl, HEADER_LEN};
 use crate::guid::Guid;
 use crate::integrity::IntegrityLevel;
@@ -100,6 +101,15 @@ impl AclBuilder {
         ace.extend_from_slice(client.into().as_bytes());
         self.raise_revision(kind);
         self.sized(ace)
+    }
+
+    /// Adds an entry of any type.
+    pub fn with<'e>(self, entry: impl Into<Entry<'e>>) -> Self {
+        let entry: Entry<'e> = entry.into();
+        match entry.server {
+            Some(server) => self.allow_through(&server, &entry.sid, entry.mask, entry.flags),
+            None => self.entry(entry.kind, entry.flags, entry.mask, entry.object_types, entry.sid.as_ref(), entry.data),
+        }
     }
 
     /// Adds an entry as it is, byte for byte.

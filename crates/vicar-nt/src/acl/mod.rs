@@ -6,6 +6,7 @@
 
 mod ace;
 mod build;
+mod entry;
 mod order;
 mod whole;
 
@@ -14,6 +15,7 @@ use core::fmt;
 
 pub use ace::{Ace, AceFlags, AceKind, AceParts, Compound};
 pub use build::{AclBuilder, AclTooLong};
+pub use entry::{ApplicationData, Entry, FilterChange, Inheritance, LabelPolicy, Outcomes, RightsEntry};
 pub use order::Canonical;
 pub(crate) use whole::{PlainParts, WholeAce, WholeAces};
 

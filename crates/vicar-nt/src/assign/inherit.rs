@@ -205,5 +205,5 @@ impl Rules<'_> {
 /// A resource attribute can say that new objects do not inherit it.
 fn is_inheritable_claim(kind: AceKind, parts: &AceParts<'_>) -> bool {
     kind != AceKind::ResourceAttribute
-        || ClaimRef::parse(parts.data).is_ok_and(|claim| !claim.flags().contains(ClaimFlags::NON_INHERITABLE))
+        || ClaimRef::parse_in_ace(parts.data).is_ok_and(|claim| !claim.flags().contains(ClaimFlags::NON_INHERITABLE))
 }

@@ -12,6 +12,7 @@ use crate::mask::{AccessMask, GenericMapping};
 use crate::privilege::Privilege;
 use crate::sid::SidRef;
 use crate::token::{MandatoryPolicy, TokenState};
+use crate::trust::ProcessTrust;
 use crate::well_known;
 
 const EVERYTHING: AccessMask = AccessMask::truncate(u32::MAX);
@@ -67,22 +68,11 @@ fn trust_limit<T: Trace>(
     allowed
 }
 
-/// A trust SID dominates another when both its type and its level are at least the other's. What is not a trust SID
-/// dominates nothing and is dominated by nothing.
+/// What is not a trust SID dominates nothing and is dominated by nothing.
 pub(crate) fn trust_dominates(subject: SidRef<'_>, object: SidRef<'_>) -> bool {
-    match (trust_of(subject), trust_of(object)) {
-        (Some((subject_type, subject_level)), Some((object_type, object_level))) => {
-            subject_type >= object_type && subject_level >= object_level
-        }
+    match (ProcessTrust::parse_sid(subject), ProcessTrust::parse_sid(object)) {
+        (Some(subject), Some(object)) => subject.dominates(object),
         (None, _) | (_, None) => false,
-    }
-}
-
-fn trust_of(sid: SidRef<'_>) -> Option<(u32, u32)> {
-    let mut subs = sid.sub_authorities();
-    match (sid.authority(), subs.next(), subs.next(), subs.next()) {
-        (19, Some(kind), Some(level), None) => Some((kind, level)),
-        _ => None,
     }
 }
 

@@ -90,7 +90,7 @@ fn order(left: ClaimRef<'_>, right: Right<'_>, is_case_sensitive: bool) -> Optio
     let (left, right) = (single(left)?, right.single()?);
     match left {
         Value::Integer(_) | Value::Text(_) | Value::Octets(_) => left.order(&right, is_case_sensitive),
-        Value::Boolean(_) | Value::Sid(_) => None,
+        Value::Boolean(_) | Value::Sid(_) | Value::Fqbn { .. } => None,
     }
 }
 

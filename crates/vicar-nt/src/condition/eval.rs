@@ -109,7 +109,7 @@ fn truth(operand: Operand<'_>) -> Option<Truth> {
         Some(Value::Integer(number)) => (number != 0).into(),
         Some(Value::Boolean(fact)) => fact.into(),
         Some(Value::Text(text)) => (!text.is_empty()).into(),
-        Some(Value::Sid(_) | Value::Octets(_)) | None => Truth::Unknown,
+        Some(Value::Sid(_) | Value::Octets(_) | Value::Fqbn { .. }) | None => Truth::Unknown,
     })
 }
 
@@ -169,6 +169,6 @@ impl<'a> Facts<'a> {
 /// Finds a resource attribute by name: the first effective entry whose claim is well-formed and has it.
 fn resource_attribute<'a>(sacl: AclRef<'a>, name: Utf16<'_>) -> Option<ClaimRef<'a>> {
     let attributes = sacl.aces().filter(|ace| ace.kind() == AceKind::ResourceAttribute && ace.is_effective());
-    let mut claims = attributes.filter_map(|ace| ClaimRef::parse(ace.parts()?.data).ok());
+    let mut claims = attributes.filter_map(|ace| ClaimRef::parse_in_ace(ace.parts()?.data).ok());
     claims.find(|claim| claim.name().eq_ignore_case(name))
 }

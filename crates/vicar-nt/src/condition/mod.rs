@@ -1,14 +1,16 @@
 //! Conditions of callback ACEs: three-valued logic over claims and groups.
 //!
-//! [`token`] reads the postfix form that stands in ACEs; [`evaluate`] runs it. What cannot be read or compared is
+//! [`token`] reads the postfix form that stands in ACEs; [`evaluate`] runs it; a [`Condition`] is one that is well-formed. What cannot be read or compared is
 //! [`Truth::Unknown`], and what that means is the entry's business: an unknown condition does not grant, and does deny.
 //! The text form is in [`crate::sddl`].
 
 mod compare;
 mod eval;
+mod expression;
 pub mod token;
 
 pub use eval::{Facts, evaluate};
+pub use expression::{Attribute, Condition, ConditionError, Operand};
 
 /// What a condition comes to.
 ///

@@ -204,6 +204,12 @@ impl<'a> Tokens<'a> {
         }
     }
 
+    /// Returns the offset of the next token in the data of the entry.
+    #[must_use]
+    pub const fn at(&self) -> usize {
+        self.reader.at()
+    }
+
     fn read(&mut self) -> Result<Option<Token<'a>>, ParseError> {
         if self.reader.is_done() {
             return Ok(None);
@@ -251,14 +257,14 @@ fn literal<'a>(reader: &mut Reader<'a>, code: u8, nesting: Nesting) -> Result<Op
     let at = reader.at();
     let wrong = ParseError::at(Malformed::Condition, at, "literal");
     Ok(Some(match code {
-        0x01..=0x04 => Literal::Integer(integer(reader, code)?),
-        0x10 => Literal::Text(Utf16::from_bytes(counted(reader)?).ok_or(wrong)?),
-        0x18 => Literal::Octets(counted(reader)?),
-        0x51 => match SidRef::parse(counted(reader)?) {
+        0x01..=INT64 => Literal::Integer(integer(reader, code)?),
+        TEXT => Literal::Text(Utf16::from_bytes(counted(reader)?).ok_or(wrong)?),
+        OCTETS => Literal::Octets(counted(reader)?),
+        SID => match SidRef::parse(counted(reader)?) {
             Ok((sid, [])) => Literal::Sid(sid),
             Ok(_) | Err(_) => return Err(wrong),
         },
-        0x50 if nesting == Nesting::Outside => {
+        COMPOSITE if nesting == Nesting::Outside => {
             let bytes = counted(reader)?;
             let mut inner = Reader::new(Malformed::Condition, bytes);
             while !inner.is_done() {
@@ -362,6 +368,16 @@ impl Membership {
     }
 }
 
+/// The code of a 64-bit number, the only one that SDDL writes.
+pub const INT64: u8 = 0x04;
+/// The code of text.
+pub const TEXT: u8 = 0x10;
+/// The code of bytes.
+pub const OCTETS: u8 = 0x18;
+/// The code of a list.
+pub const COMPOSITE: u8 = 0x50;
+/// The code of a SID.
+pub const SID: u8 = 0x51;
 /// The code of `Exists`.
 pub const EXISTS: u8 = 0x87;
 /// The code of `Not_Exists`.

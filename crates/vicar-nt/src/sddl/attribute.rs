@@ -98,6 +98,8 @@ fn value(cursor: &mut Cursor<'_>, kind: ClaimType, domain: Option<&Sid>) -> Resu
         },
         ClaimType::Text => Owned::Text(encode(quoted(cursor)?)),
         ClaimType::Sid => Owned::Sid(sid::parse(cursor, domain)?),
+        // It has no letters, so nobody gets here with it.
+        ClaimType::Fqbn => return Err(SddlError::new(at, Problem::ResourceAttribute)),
         ClaimType::Octets => {
             let digits = cursor.take_while(|c| c == '#' || c.is_ascii_hexdigit());
             if digits.is_empty() {
@@ -110,7 +112,7 @@ fn value(cursor: &mut Cursor<'_>, kind: ClaimType, domain: Option<&Sid>) -> Resu
 
 /// Writes an attribute; `None` when it is malformed or has no text form.
 pub(super) fn print(out: &mut String, data: &[u8], domain: Option<&Sid>) -> Option<()> {
-    let claim = ClaimRef::parse(data).ok()?;
+    let claim = ClaimRef::parse_in_ace(data).ok()?;
     let (name, _) = TYPES.iter().find(|(_, kind)| *kind == claim.kind())?;
     out.push_str("(\"");
     escape(out, claim.name());
@@ -127,6 +129,8 @@ pub(super) fn print(out: &mut String, data: &[u8], domain: Option<&Sid>) -> Opti
             Value::Text(text) => quote(out, text)?,
             Value::Sid(value) => sid::print(out, value, domain),
             Value::Octets(octets) => hex_octets(out, octets),
+            // No entry holds one.
+            Value::Fqbn { .. } => return None,
         }
     }
     out.push(')');

@@ -212,7 +212,7 @@ impl Parser<'_> {
                 cursor.expect(",", Problem::Literal)?;
             }
         }
-        self.counted(0x50, &inner.out, at)
+        self.counted(token::COMPOSITE, &inner.out, at)
     }
 
     fn literal(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SddlError> {
@@ -221,16 +221,16 @@ impl Parser<'_> {
             Some('"') => {
                 let text = quoted(cursor)?;
                 let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-                self.counted(0x10, &bytes, at)
+                self.counted(token::TEXT, &bytes, at)
             }
             Some('#') => {
                 cursor.eat("#");
                 let digits = cursor.take_while(|c| c == '#' || c.is_ascii_hexdigit());
-                self.counted(0x18, &octets(digits), at)
+                self.counted(token::OCTETS, &octets(digits), at)
             }
             Some('0'..='9' | '+' | '-') => {
                 let integer = integer(cursor)?;
-                self.out.push(0x04);
+                self.out.push(token::INT64);
                 self.out.extend_from_slice(&integer);
                 Ok(())
             }
@@ -241,7 +241,7 @@ impl Parser<'_> {
                 cursor.expect("(", Problem::Literal)?;
                 let sid = sid::parse(cursor, self.domain)?;
                 cursor.expect(")", Problem::Literal)?;
-                self.counted(0x51, sid.as_bytes(), at)
+                self.counted(token::SID, sid.as_bytes(), at)
             }
         }
     }

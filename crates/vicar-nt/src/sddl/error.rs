@@ -120,8 +120,6 @@ pub struct PrintError {
 pub enum Unprintable {
     /// Its type has no letters.
     AceType(u8),
-    /// It has flags without letters.
-    AceFlags(u8),
     /// Its data is not a condition, or the condition has no text form.
     Condition,
     /// Its data is not a claim, or the claim has no text form.
@@ -133,7 +131,6 @@ impl fmt::Display for PrintError {
         write!(f, "ACE {} has no text form: ", self.index)?;
         match self.reason {
             Unprintable::AceType(number) => write!(f, "type {number:#04x}"),
-            Unprintable::AceFlags(bits) => write!(f, "flags {bits:#04x}"),
             Unprintable::Condition => f.write_str("condition"),
             Unprintable::ResourceAttribute => f.write_str("resource attribute"),
         }

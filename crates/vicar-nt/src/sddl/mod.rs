@@ -23,6 +23,7 @@ use core::fmt::Write;
 pub use error::{PrintError, Problem, SddlError, Unprintable};
 
 use crate::acl::{Acl, AclBuilder, AclRef};
+use crate::condition::Condition;
 use crate::descriptor::{Builder, Control, Dacl, Descriptor, DescriptorRef, Sacl};
 use crate::mask::RequestedMask;
 use crate::sid::{Sid, SidRef};
@@ -217,6 +218,30 @@ pub fn print_sid(sid: SidRef<'_>, domain: Option<&Sid>) -> String {
     let mut out = String::new();
     sid::print(&mut out, sid, domain);
     out
+}
+
+/// Reads a condition from text, in parentheses, as it stands in a callback entry.
+///
+/// # Errors
+/// - [`SddlError`] with the byte offset of what is wrong, also for text behind the condition.
+pub fn parse_condition(text: &str, domain: Option<&Sid>) -> Result<Condition, SddlError> {
+    let mut cursor = Cursor::new(text);
+    let data = condition_text::parse(&mut cursor, domain)?;
+    cursor.skip_white();
+    let end = cursor.error(Problem::Condition);
+    if !cursor.is_done() {
+        return Err(end);
+    }
+    // The text of a condition cannot come to bytes that are none.
+    Condition::parse(&data).map_err(|_| end)
+}
+
+/// Writes a condition as text, in parentheses.
+///
+/// # Errors
+/// - [`Unprintable::Condition`] when a text in it has a quotation mark or half a surrogate pair, or a name is empty.
+pub fn print_condition(condition: &Condition, domain: Option<&Sid>) -> Result<String, Unprintable> {
+    condition::print(condition.as_bytes(), domain).ok_or(Unprintable::Condition)
 }
 
 /// Reads a mask from text: a number, or two-letter rights.

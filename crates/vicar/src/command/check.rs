@@ -1,6 +1,7 @@
 //! `vicar check`: decides who may do what with an object, and says why.
 
 mod case;
+mod claim;
 mod story;
 mod token;
 

@@ -8,4 +8,5 @@ pub(crate) mod prove;
 pub(crate) mod run;
 pub(crate) mod sddl;
 pub(crate) mod serve;
+mod strict_json;
 pub(crate) mod whoami;

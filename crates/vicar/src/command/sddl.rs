@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use vicar_nt::descriptor::Descriptor;
 use vicar_nt::{Sid, sddl};
 
+use crate::command::strict_json;
 use crate::exit::Exit;
 
 /// Arguments of `vicar sddl`.
@@ -166,9 +167,9 @@ pub(crate) fn answer_lines(program: &str, answer: impl Fn(&Json) -> Map<String, 
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let (id, fields) = match serde_json::from_slice::<Json>(&line) {
+        let (id, fields) = match strict_json::read(&line) {
             Ok(line) => (line.get("id").cloned().unwrap_or(Json::Null), answer(&line)),
-            Err(error) => (Json::Null, Map::from_iter([("error".to_owned(), json!(error.to_string()))])),
+            Err(wrong) => (wrong.id, Map::from_iter([("error".to_owned(), json!(wrong.error))])),
         };
         let mut out = Map::from_iter([("id".to_owned(), id)]);
         out.extend(fields);

@@ -46,6 +46,8 @@ pub enum ClaimType {
     Uint64,
     /// UTF-16 text.
     Text,
+    /// Names of programs with the versions they have. No ACE may hold one: it occurs in tokens only.
+    Fqbn,
     /// SIDs.
     Sid,
     /// Truth values.
@@ -55,13 +57,14 @@ pub enum ClaimType {
 }
 
 impl ClaimType {
-    /// Returns the type with this number, or `None` when there is none that a claim may have here.
+    /// Returns the type with this number, or `None` when there is none.
     #[must_use]
     pub const fn from_number(number: u16) -> Option<Self> {
         match number {
             1 => Some(Self::Int64),
             2 => Some(Self::Uint64),
             3 => Some(Self::Text),
+            4 => Some(Self::Fqbn),
             5 => Some(Self::Sid),
             6 => Some(Self::Boolean),
             0x10 => Some(Self::Octets),
@@ -76,6 +79,7 @@ impl ClaimType {
             Self::Int64 => 1,
             Self::Uint64 => 2,
             Self::Text => 3,
+            Self::Fqbn => 4,
             Self::Sid => 5,
             Self::Boolean => 6,
             Self::Octets => 0x10,
@@ -90,6 +94,13 @@ pub enum Value<'a> {
     Integer(i128),
     /// Text.
     Text(Utf16<'a>),
+    /// A program, by its fully qualified binary name.
+    Fqbn {
+        /// Its version.
+        version: u64,
+        /// Its name: publisher, product and file.
+        name: Utf16<'a>,
+    },
     /// A SID.
     Sid(SidRef<'a>),
     /// A truth value.
@@ -108,7 +119,19 @@ impl Value<'_> {
             (Self::Sid(a), Value::Sid(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
             (Self::Text(a), Value::Text(b)) if is_case_sensitive => Some(a.cmp_exact(*b)),
             (Self::Text(a), Value::Text(b)) => Some(a.cmp_ignore_case(*b)),
-            (Self::Integer(_) | Self::Boolean(_) | Self::Octets(_) | Self::Sid(_) | Self::Text(_), _) => None,
+            (Self::Fqbn { version, name }, Value::Fqbn { version: other_version, name: other_name }) => {
+                let names = Self::Text(*name).order(&Value::Text(*other_name), is_case_sensitive);
+                names.map(|order| order.then(version.cmp(other_version)))
+            }
+            (
+                Self::Integer(_)
+                | Self::Boolean(_)
+                | Self::Octets(_)
+                | Self::Sid(_)
+                | Self::Text(_)
+                | Self::Fqbn { .. },
+                _,
+            ) => None,
         }
     }
 }
@@ -129,6 +152,7 @@ pub struct ClaimRef<'a> {
     count: usize,
 }
 
+const TYPE_AT: usize = 4;
 const OFFSETS_AT: usize = 16;
 
 impl<'a> ClaimRef<'a> {
@@ -159,6 +183,26 @@ impl<'a> ClaimRef<'a> {
         Ok(claim)
     }
 
+    /// Reads the claim of a resource attribute entry.
+    ///
+    /// # Errors
+    /// - [`ParseError`] as for [`parse`](Self::parse), and when the claim is of a type no entry may hold.
+    ///
+    /// # Source
+    /// MS-DTYP 2.4.4.15, 2.4.10.1.
+    pub fn parse_in_ace(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        let claim = Self::parse(bytes)?;
+        match claim.kind {
+            ClaimType::Fqbn => Err(ParseError::at(Malformed::Claim, TYPE_AT, "claim type")),
+            ClaimType::Int64
+            | ClaimType::Uint64
+            | ClaimType::Text
+            | ClaimType::Sid
+            | ClaimType::Boolean
+            | ClaimType::Octets => Ok(claim),
+        }
+    }
+
     fn value(&self, index: usize) -> Result<Value<'a>, ParseError> {
         let slot = OFFSETS_AT.saturating_add(index.saturating_mul(4));
         let mut slots = Reader::starting_at(Malformed::Claim, self.bytes, slot, "claim value offset")?;
@@ -169,6 +213,10 @@ impl<'a> ClaimRef<'a> {
             ClaimType::Int64 => Value::Integer(i128::from(i64::from_le_bytes(reader.array("claim value")?))),
             ClaimType::Uint64 => Value::Integer(i128::from(reader.u64("claim value")?)),
             ClaimType::Text => Value::Text(Utf16::until_nul(reader.rest()).ok_or(wrong)?),
+            ClaimType::Fqbn => {
+                let version = reader.u64("claim value")?;
+                Value::Fqbn { version, name: Utf16::until_nul(reader.rest()).ok_or(wrong)? }
+            }
             ClaimType::Boolean => match reader.u64("claim value")? {
                 0 => Value::Boolean(false),
                 1 => Value::Boolean(true),
@@ -271,13 +319,43 @@ pub struct Claim {
     bytes: Arc<[u8]>,
 }
 
-/// The values given are not all of the claim's type, or there are none, or they are too long.
+/// A claim cannot be made of these parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClaimError;
+#[non_exhaustive]
+pub enum ClaimError {
+    /// The name is empty or has a NUL in it.
+    Name,
+    /// There is no value.
+    NoValue,
+    /// A value is not of the claim's type.
+    OtherType {
+        /// Which, from 0.
+        index: usize,
+    },
+    /// A number does not fit in the 64 bits of its type.
+    Number {
+        /// Which value, from 0.
+        index: usize,
+    },
+    /// A text has a NUL in it.
+    NulInText {
+        /// Which value, from 0.
+        index: usize,
+    },
+    /// An offset or a length needs more than 32 bits.
+    TooLong,
+}
 
 impl core::fmt::Display for ClaimError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.pad("claim values do not fit their type")
+        match self {
+            Self::Name => f.pad("the name of a claim is empty or has a NUL in it"),
+            Self::NoValue => f.pad("a claim has at least one value"),
+            Self::OtherType { index } => write!(f, "value {index} is not of the claim's type"),
+            Self::Number { index } => write!(f, "value {index} does not fit in 64 bits"),
+            Self::NulInText { index } => write!(f, "value {index} has a NUL in it"),
+            Self::TooLong => f.pad("claim exceeds 4 GiB"),
+        }
     }
 }
 impl core::error::Error for ClaimError {}
@@ -286,24 +364,27 @@ impl Claim {
     /// Makes a claim, packed as Windows packs it: offsets, name, values, no alignment between them.
     ///
     /// # Errors
-    /// - [`ClaimError`] when a value is not of type `kind`, a number does not fit in 64 bits, there is no value, or text
-    ///   contains a NUL.
+    /// - [`ClaimError`] when the name is empty, there is no value, a value is not of type `kind`, a number does not fit in
+    ///   64 bits, or a name or text contains a NUL.
     pub fn new(name: Utf16<'_>, kind: ClaimType, flags: ClaimFlags, values: &[Value<'_>]) -> Result<Self, ClaimError> {
-        if values.is_empty() || name.units().any(|unit| unit == 0) {
-            return Err(ClaimError);
+        if name.is_empty() || name.units().any(|unit| unit == 0) {
+            return Err(ClaimError::Name);
+        }
+        if values.is_empty() {
+            return Err(ClaimError::NoValue);
         }
         let mut offsets: Vec<u8> = Vec::new();
         let mut tail: Vec<u8> = Vec::new();
         let base = OFFSETS_AT.saturating_add(values.len().saturating_mul(4));
-        let place = |len: usize| u32::try_from(base.saturating_add(len)).map_err(|_| ClaimError);
+        let place = |len: usize| u32::try_from(base.saturating_add(len)).map_err(|_| ClaimError::TooLong);
         let name_at = place(0)?;
         tail.extend_from_slice(name.as_bytes());
         tail.extend_from_slice(&[0, 0]);
-        for value in values {
+        for (index, value) in values.iter().enumerate() {
             offsets.extend_from_slice(&place(tail.len())?.to_le_bytes());
-            encode_value(&mut tail, kind, value)?;
+            encode_value(&mut tail, kind, value, index)?;
         }
-        let count = u32::try_from(values.len()).map_err(|_| ClaimError)?;
+        let count = u32::try_from(values.len()).map_err(|_| ClaimError::TooLong)?;
         let mut bytes: Vec<u8> = Vec::with_capacity(base.saturating_add(tail.len()));
         bytes.extend_from_slice(&name_at.to_le_bytes());
         bytes.extend_from_slice(&kind.number().to_le_bytes());
@@ -312,8 +393,15 @@ impl Claim {
         bytes.extend_from_slice(&count.to_le_bytes());
         bytes.extend_from_slice(&offsets);
         bytes.extend_from_slice(&tail);
-        ClaimRef::parse(&bytes).map_err(|_| ClaimError)?;
         Ok(Self { bytes: bytes.into() })
+    }
+
+    /// Copies and validates a claim. Bytes that belong to no value are carried.
+    ///
+    /// # Errors
+    /// - [`ParseError`] as for [`ClaimRef::parse`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
+        ClaimRef::parse(bytes).map(|claim| Self { bytes: claim.bytes.into() })
     }
 
     /// Returns the encoded claim.
@@ -321,31 +409,51 @@ impl Claim {
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// Returns the type of the values.
+    #[must_use]
+    pub fn kind(&self) -> ClaimType {
+        // It was validated when it was made, so this cannot fail.
+        ClaimRef::parse(&self.bytes).map_or(ClaimType::Octets, |claim| claim.kind)
+    }
 }
 
-fn encode_value(tail: &mut Vec<u8>, kind: ClaimType, value: &Value<'_>) -> Result<(), ClaimError> {
+fn encode_value(tail: &mut Vec<u8>, kind: ClaimType, value: &Value<'_>, index: usize) -> Result<(), ClaimError> {
+    let number = ClaimError::Number { index };
     match (kind, value) {
-        (ClaimType::Int64, Value::Integer(number)) => {
-            tail.extend_from_slice(&i64::try_from(*number).map_err(|_| ClaimError)?.to_le_bytes());
+        (ClaimType::Int64, Value::Integer(value)) => {
+            tail.extend_from_slice(&i64::try_from(*value).map_err(|_| number)?.to_le_bytes());
         }
-        (ClaimType::Uint64, Value::Integer(number)) => {
-            tail.extend_from_slice(&u64::try_from(*number).map_err(|_| ClaimError)?.to_le_bytes());
+        (ClaimType::Uint64, Value::Integer(value)) => {
+            tail.extend_from_slice(&u64::try_from(*value).map_err(|_| number)?.to_le_bytes());
         }
         (ClaimType::Boolean, Value::Boolean(truth)) => tail.extend_from_slice(&u64::from(*truth).to_le_bytes()),
-        (ClaimType::Text, Value::Text(text)) if text.units().all(|unit| unit != 0) => {
-            tail.extend_from_slice(text.as_bytes());
-            tail.extend_from_slice(&[0, 0]);
+        (ClaimType::Text, Value::Text(text)) => ended_text(tail, *text, index)?,
+        (ClaimType::Fqbn, Value::Fqbn { version, name }) => {
+            tail.extend_from_slice(&version.to_le_bytes());
+            ended_text(tail, *name, index)?;
         }
         (ClaimType::Sid, Value::Sid(sid)) => counted_bytes(tail, sid.as_bytes())?,
         (ClaimType::Octets, Value::Octets(octets)) => counted_bytes(tail, octets)?,
         (ClaimType::Int64 | ClaimType::Uint64 | ClaimType::Boolean, _)
-        | (ClaimType::Text | ClaimType::Sid | ClaimType::Octets, _) => return Err(ClaimError),
+        | (ClaimType::Text | ClaimType::Fqbn | ClaimType::Sid | ClaimType::Octets, _) => {
+            return Err(ClaimError::OtherType { index });
+        }
     }
     Ok(())
 }
 
+fn ended_text(tail: &mut Vec<u8>, text: Utf16<'_>, index: usize) -> Result<(), ClaimError> {
+    if text.units().any(|unit| unit == 0) {
+        return Err(ClaimError::NulInText { index });
+    }
+    tail.extend_from_slice(text.as_bytes());
+    tail.extend_from_slice(&[0, 0]);
+    Ok(())
+}
+
 fn counted_bytes(tail: &mut Vec<u8>, bytes: &[u8]) -> Result<(), ClaimError> {
-    tail.extend_from_slice(&u32::try_from(bytes.len()).map_err(|_| ClaimError)?.to_le_bytes());
+    tail.extend_from_slice(&u32::try_from(bytes.len()).map_err(|_| ClaimError::TooLong)?.to_le_bytes());
     tail.extend_from_slice(bytes);
     Ok(())
 }
@@ -384,38 +492,4 @@ impl Claims {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::utf16;
-
-    #[test]
-    fn claims_read_back_and_duplicates_show() {
-        let name = utf16::encode("Project");
-        let name = Utf16::from_bytes(&name).unwrap();
-        let (one, two) = (utf16::encode("a"), utf16::encode("A"));
-        let values = [Value::Text(Utf16::from_bytes(&one).unwrap()), Value::Text(Utf16::from_bytes(&two).unwrap())];
-        let claim = Claim::new(name, ClaimType::Text, ClaimFlags::empty(), &values).unwrap();
-        let read = ClaimRef::parse(claim.as_bytes()).unwrap();
-        assert_eq!(read.values().collect::<Vec<_>>(), values);
-        assert!(!read.has_unique_values());
-        let claim = Claim::new(name, ClaimType::Text, ClaimFlags::VALUE_CASE_SENSITIVE, &values).unwrap();
-        assert!(ClaimRef::parse(claim.as_bytes()).unwrap().has_unique_values());
-        assert_eq!(Claim::new(name, ClaimType::Int64, ClaimFlags::empty(), &values), Err(ClaimError));
-    }
-
-    #[test]
-    fn malformed_claims_are_refused() {
-        let name = utf16::encode("n");
-        let name = Utf16::from_bytes(&name).unwrap();
-        let claim = Claim::new(name, ClaimType::Boolean, ClaimFlags::empty(), &[Value::Boolean(true)]).unwrap();
-        let good = claim.as_bytes().to_vec();
-        for len in 0..good.len() {
-            assert!(ClaimRef::parse(&good[..len]).is_err(), "{len}");
-        }
-        for (at, byte) in [(0, 0xFF), (4, 9), (4, 4), (12, 0), (12, 0xFF), (16, 0xFF), (24, 2)] {
-            let mut bytes = good.clone();
-            bytes[at] = byte;
-            assert!(ClaimRef::parse(&bytes).is_err(), "{at}");
-        }
-    }
-}
+mod tests;
