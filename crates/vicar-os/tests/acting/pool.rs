@@ -25,6 +25,18 @@ fn threads() -> Vec<(String, BTreeMap<String, String>)> {
     found
 }
 
+/// Waits until every client thread has let go of its last client.
+fn come_to_rest(server: &Server) {
+    let nobody = server.anonymous().uid();
+    let resting = format!("{nobody} {nobody} 0 {nobody}");
+    for _ in 0..1_000 {
+        if threads().iter().all(|(name, lines)| !name.starts_with("client-") || lines["Uid"] == resting) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 fn all_rest(server: &Server) {
     let nobody = server.anonymous().uid();
     let (mut client_threads, expected) = (0, format!("{nobody} {nobody} 0 {nobody}"));
@@ -51,7 +63,7 @@ pub(crate) fn threads_rest_anonymous() {
     for _ in 0..100 {
         pool.run_blocking(&alice, |_| ()).unwrap();
     }
-    std::thread::sleep(Duration::from_millis(300));
+    come_to_rest(&server);
     all_rest(&server);
 }
 
@@ -97,7 +109,7 @@ pub(crate) fn a_panic_ends_the_job_and_nothing_else() {
         assert_eq!(panicked, Err(RunError::Panicked));
         assert_eq!(pool.run_blocking(&alice, |as_client| as_client.shown().uid.raw()), Ok(61_001));
     }
-    std::thread::sleep(Duration::from_millis(300));
+    come_to_rest(&server);
     all_rest(&server);
 }
 
