@@ -101,7 +101,7 @@ pub fn condition(data: &[u8]) {
     let artx = [b"artx", data].concat();
     for data in [data, &artx] {
         for effect in [Effect::Allow, Effect::Deny] {
-            let facts = Facts { token: &token, resource, effect };
+            let facts = Facts { token: &token, resource, effect, readings: vicar_nt::Readings::empty() };
             let truth = evaluate(data, &facts);
             assert_eq!(truth, evaluate(data, &facts));
             if truth != Truth::Unknown {
@@ -112,7 +112,7 @@ pub fn condition(data: &[u8]) {
     let truths = |descriptor: &Descriptor| {
         let Dacl::List(list) = descriptor.as_ref().dacl() else { return Vec::new() };
         let truth = |effect| {
-            let facts = Facts { token: &token, resource, effect };
+            let facts = Facts { token: &token, resource, effect, readings: vicar_nt::Readings::empty() };
             list.aces().filter_map(move |ace| ace.parts().map(|parts| evaluate(parts.data, &facts)))
         };
         truth(Effect::Allow).chain(truth(Effect::Deny)).collect()

@@ -49,6 +49,11 @@ impl<'a> Utf16<'a> {
         self.units().map(upper).cmp(other.units().map(upper))
     }
 
+    /// Compares lower-cased units in order.
+    pub(crate) fn cmp_lower_case(self, other: Utf16<'_>) -> Ordering {
+        self.units().map(lower).cmp(other.units().map(lower))
+    }
+
     /// Compares units in order.
     #[must_use]
     pub fn cmp_exact(self, other: Utf16<'_>) -> Ordering {
@@ -79,6 +84,16 @@ fn upper(unit: u16) -> u16 {
         return unit;
     }
     u16::try_from(u32::from(form)).unwrap_or(unit)
+}
+
+/// Lower-cases what [`upper`] upper-cases.
+fn lower(unit: u16) -> u16 {
+    let Some(letter) = char::from_u32(u32::from(upper(unit))) else { return unit };
+    let mut forms = letter.to_lowercase();
+    match (forms.next(), forms.next()) {
+        (Some(form), None) => u16::try_from(u32::from(form)).unwrap_or(unit),
+        _ => unit,
+    }
 }
 
 impl fmt::Display for Utf16<'_> {

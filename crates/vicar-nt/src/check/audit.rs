@@ -5,13 +5,20 @@
 //! # Source
 //! MS-DTYP 2.4.4.10 (audit entries); learn.microsoft.com, "Audit Generation".
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::acl::{AceFlags, AceKind, AclRef};
-use crate::check::answer::{Denial, Grant, Pass};
+use crate::check::answer::{Denial, Grant, NodeAnswer, Pass};
 use crate::check::members::Members;
+use crate::check::object_types;
 use crate::check::request::{AccessMode, AccessRequest};
 use crate::check::walk::{Match, Walk};
 use crate::condition::{Effect, Facts, Truth, evaluate};
+use crate::guid::Guid;
 use crate::mask::AccessMask;
+use crate::reading::Readings;
+use crate::token::TokenState;
 
 /// Where the entry stands that wants a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +35,24 @@ pub enum AuditedBy {
     },
 }
 
+/// What became of an access, to an object or to one node of an object type list.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Granted(AccessMask),
+    Refused,
+}
+
+/// What an entry may be about: any of the types asked about, or one node.
+#[derive(Clone, Copy)]
+enum About {
+    AnyType,
+    Node(usize),
+}
+
 /// Says whether an access is to be recorded, and by which entry.
 ///
 /// One record per access, not per entry: the first entry that wants it is named. Accesses of the kernel itself are not
-/// recorded.
+/// recorded. A handle to an access that was granted and recorded is recorded again when it is closed (GenerateOnClose).
 ///
 /// # Inputs
 /// - `request`, `answer`: the question and what [`decide`](crate::check::decide) said.
@@ -39,13 +60,49 @@ pub enum AuditedBy {
 ///
 /// # Cost
 /// O(entries × log groups) comparisons.
+///
+/// # NT
+/// `SeOpenObjectAuditAlarm`, `SeAuditingFileEvents`.
 #[must_use]
 pub fn audit(request: &AccessRequest<'_>, answer: &Result<Grant<'_>, Denial>, global: AclRef<'_>) -> Option<AuditedBy> {
+    let walk = recorded(request)?;
+    let outcome = answer.as_ref().map_or(Outcome::Refused, |grant| Outcome::Granted(grant.mask()));
+    walk.audited(global, outcome, About::AnyType)
+}
+
+/// Says for every node of an object type list whether the access to it is to be recorded, and by which entry.
+///
+/// An entry about a type is about its node and everything below it; one about no type is about every node.
+///
+/// # Inputs
+/// - `request`, `answers`: the question and what [`decide_each`](crate::check::decide_each) said, one per node.
+/// - `global`: the SACL for all objects of the type; an empty one if there is none.
+///
+/// # Returns
+/// One entry per answer, in their order.
+///
+/// # Cost
+/// O(nodes × entries × log groups) comparisons.
+///
+/// # NT
+/// `AccessCheckByTypeResultListAndAuditAlarm`.
+#[must_use]
+pub fn audit_each(request: &AccessRequest<'_>, answers: &[NodeAnswer], global: AclRef<'_>) -> Vec<Option<AuditedBy>> {
+    let Some(walk) = recorded(request) else { return vec![None; answers.len()] };
+    let outcome = |answer: &NodeAnswer| match answer.status.is_success() {
+        true => Outcome::Granted(answer.granted),
+        false => Outcome::Refused,
+    };
+    let about = |at| if request.object_types.is_empty() { About::AnyType } else { About::Node(at) };
+    answers.iter().enumerate().map(|(at, answer)| walk.audited(global, outcome(answer), about(at))).collect()
+}
+
+/// The walk over the SACLs of an access that can be recorded at all.
+fn recorded<'r, 'a>(request: &'r AccessRequest<'a>) -> Option<Walk<'r, 'a, &'a TokenState>> {
     let descriptor = request.descriptor.as_ref().filter(|_| request.mode == AccessMode::User)?;
     let token = request.subject.effective();
-    let walk = Walk { request, token, members: token, descriptor, asked: request.asked(), may_stop: false };
-    let own = walk.audited_by(descriptor.sacl().entries(), answer).map(|index| AuditedBy::Object { index });
-    own.or_else(|| walk.audited_by(global, answer).map(|index| AuditedBy::Global { index }))
+    let never_by_entry = AccessMask::MAXIMUM_ALLOWED;
+    Some(Walk { request, token, members: token, descriptor, asked: request.asked(), may_stop: false, never_by_entry })
 }
 
 const fn is_audit(kind: AceKind) -> bool {
@@ -53,32 +110,61 @@ const fn is_audit(kind: AceKind) -> bool {
 }
 
 impl<M: Members> Walk<'_, '_, M> {
-    fn audited_by(&self, list: AclRef<'_>, answer: &Result<Grant<'_>, Denial>) -> Option<u16> {
-        let wants_maximum = self.request.desired.wants_maximum();
+    fn audited(&self, global: AclRef<'_>, outcome: Outcome, about: About) -> Option<AuditedBy> {
+        let own = self.audited_by(self.descriptor.sacl().entries(), outcome, about);
+        let own = own.map(|index| AuditedBy::Object { index });
+        own.or_else(|| self.audited_by(global, outcome, about).map(|index| AuditedBy::Global { index }))
+    }
+
+    fn audited_by(&self, list: AclRef<'_>, outcome: Outcome, about: About) -> Option<u16> {
+        let readings = self.request.options.readings;
+        let by_name = readings.contains(Readings::MAXIMUM_AUDITED_BY_NAME);
+        let any_will_do = self.request.desired.wants_maximum() && !by_name;
+        let effect = match readings.contains(Readings::AUDIT_ENABLED_GROUPS) {
+            true => Effect::Allow,
+            false => Effect::Deny,
+        };
         let mut entries = (0u16..).zip(list.aces()).filter(|(_, ace)| is_audit(ace.kind()) && ace.is_effective());
         let found = entries.find(|(_, ace)| {
             let Some(parts) = ace.parts() else { return false };
-            let mask = self.request.mapping.map(parts.mask).without(AccessMask::MAXIMUM_ALLOWED);
-            let is_wanted = match answer {
-                Ok(grant) => ace.flags().contains(AceFlags::SUCCESSFUL_ACCESS) && grant.mask().intersects(mask),
-                Err(_) => {
-                    let concerns = self.asked.intersects(mask) || (wants_maximum && !mask.is_empty());
+            let mask = self.map(parts.mask);
+            let is_wanted = match outcome {
+                Outcome::Granted(granted) => {
+                    ace.flags().contains(AceFlags::SUCCESSFUL_ACCESS) && granted.intersects(mask)
+                }
+                Outcome::Refused => {
+                    let concerns = self.asked.intersects(mask) || (any_will_do && !mask.is_empty());
                     ace.flags().contains(AceFlags::FAILED_ACCESS) && concerns
                 }
             };
-            let is_about_type =
-                parts.object_type.is_none_or(|guid| self.request.object_types.iter().any(|node| node.guid == guid));
+            let is_about = parts.object_type.is_none_or(|guid| self.is_about(guid, about));
             is_wanted
-                && is_about_type
-                && self.match_sid(parts.sid, Effect::Deny, Pass::Normal) == Match::Subject
+                && is_about
+                && self.match_sid(parts.sid, effect, Pass::Normal) == Match::Subject
                 && self.condition_may_hold(ace.kind(), parts.data)
         });
         found.map(|(index, _)| index)
     }
 
+    fn is_about(&self, guid: Guid, about: About) -> bool {
+        let types = self.request.object_types;
+        let Some(at) = types.iter().position(|node| node.guid == guid) else { return false };
+        match about {
+            About::AnyType => true,
+            About::Node(node) => object_types::is_within(types, at, node),
+        }
+    }
+
     /// A record too many is better than one too few: an unknown condition counts.
     fn condition_may_hold(&self, kind: AceKind, data: &[u8]) -> bool {
-        let facts = Facts { token: self.token, resource: self.descriptor.sacl().entries(), effect: Effect::Deny };
-        !kind.has_data() || evaluate(data, &facts) != Truth::False
+        let readings = self.request.options.readings;
+        let resource = self.descriptor.sacl().entries();
+        let facts = Facts { token: self.token, resource, effect: Effect::Deny, readings };
+        !kind.has_data()
+            || match evaluate(data, &facts) {
+                Truth::True => true,
+                Truth::False => false,
+                Truth::Unknown => !readings.contains(Readings::UNKNOWN_IS_NOT_AUDITED),
+            }
     }
 }

@@ -7,6 +7,7 @@ use crate::acl::{AceKind, AclRef};
 use crate::check::request::{AccessRequest, CentralPolicy, UnknownCentralPolicy};
 use crate::condition::{Effect, Facts, Truth, evaluate};
 use crate::descriptor::Dacl;
+use crate::reading::Readings;
 use crate::token::TokenState;
 
 /// What an object gets whose policy is not known: full control for administrators, the system and the owner.
@@ -36,11 +37,23 @@ pub(super) fn rules<'a>(
     let recovery = (is_unknown && request.options.unknown_central_policy == UnknownCentralPolicy::Recovery)
         .then(|| Rule { index: 0, applies: true, dacl: Dacl::List(AclRef::validated(RECOVERY)) });
     let rules = known.map_or(&[][..], |policy| policy.rules);
-    let facts = Facts { token, resource: sacl, effect: Effect::Allow };
+    let readings = request.options.readings;
+    let facts = Facts { token, resource: sacl, effect: Effect::Allow, readings };
+    let applies = move |truth: Truth| match truth {
+        Truth::True => true,
+        Truth::False => false,
+        Truth::Unknown => readings.contains(Readings::UNKNOWN_RULES_APPLY),
+    };
+    let list = move |dacl: Dacl<'a>| match dacl {
+        Dacl::Absent | Dacl::Null if readings.contains(Readings::RULES_WITHOUT_DACL_REFUSE) => {
+            Dacl::List(AclRef::EMPTY)
+        }
+        Dacl::Absent | Dacl::Null | Dacl::List(_) => dacl,
+    };
     let rules = rules.iter().enumerate().map(move |(index, rule)| Rule {
         index: u16::try_from(index).unwrap_or(u16::MAX),
-        applies: rule.applies.is_none_or(|condition| evaluate(condition, &facts) == Truth::True),
-        dacl: rule.descriptor.dacl(),
+        applies: rule.applies.is_none_or(|condition| applies(evaluate(condition, &facts))),
+        dacl: list(rule.descriptor.dacl()),
     });
     recovery.into_iter().chain(rules)
 }

@@ -10,6 +10,7 @@ use crate::condition::{Effect, Facts, Truth, evaluate};
 use crate::integrity::IntegrityLevel;
 use crate::mask::{AccessMask, GenericMapping};
 use crate::privilege::Privilege;
+use crate::reading::Readings;
 use crate::sid::SidRef;
 use crate::token::{MandatoryPolicy, TokenState};
 use crate::trust::ProcessTrust;
@@ -90,7 +91,11 @@ fn filter_limit<T: Trace>(
     for (index, filter) in filters {
         let Some(filter) = filter.read() else { continue };
         let Some(parts) = filter.parts() else { continue };
-        let truth = evaluate(parts.data, &Facts { token, resource: sacl, effect: Effect::Allow });
+        let readings = request.options.readings;
+        if readings.contains(Readings::FILTER_FOR_ITS_SID) && !token.counts_for_allow(parts.sid) {
+            continue;
+        }
+        let truth = evaluate(parts.data, &Facts { token, resource: sacl, effect: Effect::Allow, readings });
         if truth != Truth::True {
             allowed &= request.mapping.map(parts.mask) | AccessMask::ACCESS_SYSTEM_SECURITY;
         }
@@ -115,12 +120,17 @@ fn integrity_limit<T: Trace>(
         },
         None => (Some(IntegrityLevel::MEDIUM), NO_WRITE_UP),
     };
+    let readings = request.options.readings;
     let subject = token.integrity();
+    let level = subject.unwrap_or(match readings.contains(Readings::NO_LEVEL_IS_MEDIUM) {
+        true => IntegrityLevel::MEDIUM,
+        false => IntegrityLevel::UNTRUSTED,
+    });
     let is_waived = token.app_container().is_some()
         && request.options.app_container_integrity == AppContainerIntegrity::WaivedUpToMedium;
     let outcome = if !token.mandatory_policy().contains(MandatoryPolicy::NO_WRITE_UP) {
         IntegrityOutcome::PolicyOff
-    } else if object.is_some_and(|level| subject.unwrap_or(IntegrityLevel::UNTRUSTED) >= level) {
+    } else if object.is_some_and(|object| level >= object) {
         IntegrityOutcome::Dominates
     } else if is_waived && object.is_some_and(|level| level <= IntegrityLevel::MEDIUM) {
         IntegrityOutcome::Waived
@@ -132,7 +142,11 @@ fn integrity_limit<T: Trace>(
         IntegrityOutcome::Below => {
             let relabel = token.privileges().is_enabled(Privilege::Relabel);
             let by_privilege = if relabel { AccessMask::WRITE_OWNER } else { AccessMask::NONE };
-            from_below(&request.mapping, policy) | by_privilege
+            let spared = match readings.contains(Readings::LABEL_SPARES_SYSTEM_SECURITY) {
+                true => AccessMask::ACCESS_SYSTEM_SECURITY,
+                false => AccessMask::NONE,
+            };
+            from_below(&request.mapping, policy) | by_privilege | spared
         }
     };
     trace.step(|| Step::Integrity { subject, object, policy, outcome, allowed });

@@ -26,7 +26,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 pub use answer::{Denial, Grant, NodeAnswer, Pass, Refusal};
-pub use audit::{AuditedBy, audit};
+pub use audit::{AuditedBy, audit, audit_each};
 pub(crate) use limit::trust_dominates;
 pub(crate) use members::Members;
 pub use remedy::{Basis, Remedy, remedies};
@@ -35,11 +35,12 @@ pub use request::{
     OwnerWhenWriteRestricted, Subject, TypedDenyWithoutList, UnknownAces, UnknownCentralPolicy,
 };
 pub use staging::{StagedDifference, staged_difference};
-pub use step::{AceOutcome, IntegrityOutcome, Step};
+pub use step::{AceOutcome, CallerRule, IntegrityOutcome, Step};
 
 use crate::descriptor::{Dacl, DescriptorRef};
 use crate::mask::AccessMask;
 use crate::privilege::{Privilege, PrivilegeMask};
+use crate::reading::Readings;
 use crate::status::NtStatus;
 use crate::token::TokenState;
 use object_types::{Node, Tree};
@@ -243,6 +244,15 @@ enum Opened<'r, 'a, M> {
     Walk(Prepared<'r, 'a, M>),
 }
 
+/// Whose DACL is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DaclOf {
+    /// The object's own.
+    Object,
+    /// That of a rule of its central policy.
+    Rule,
+}
+
 /// What the steps before the DACL found.
 #[derive(Clone, Copy)]
 struct Prepared<'r, 'a, M> {
@@ -284,7 +294,8 @@ fn open<'r, 'a, M: Members, T: Trace>(
     if by_privilege.contains(asked) && !wants_maximum && token.app_container().is_none() {
         return Ok(Opened::Granted(asked | previous, privileges));
     }
-    let walk = Walk { request, token, members, descriptor, asked, may_stop: !wants_maximum };
+    let (may_stop, never_by_entry) = (!wants_maximum, walk::never_by_entry(request));
+    let walk = Walk { request, token, members, descriptor, asked, may_stop, never_by_entry };
     Ok(Opened::Walk(Prepared { walk, limit, by_privilege, privileges }))
 }
 
@@ -294,6 +305,9 @@ fn judge_question<'r, 'a, T: Trace>(
     trace: &mut T,
 ) -> Result<&'r DescriptorRef<'a>, Refusal> {
     let level = request.subject.level();
+    if T::LISTENS {
+        compare_rules(request, trace);
+    }
     let descriptor = match request.api {
         Api::SeAccessCheck => {
             let descriptor = request.descriptor.as_ref().ok_or(Refusal::NoDescriptor)?;
@@ -322,6 +336,34 @@ fn judge_question<'r, 'a, T: Trace>(
         }
     };
     if object_types::is_valid(request.object_types) { Ok(descriptor) } else { Err(Refusal::ObjectTypeList) }
+}
+
+/// Tells where the rules of the two interfaces judge these arguments differently, up to the first that refuses.
+fn compare_rules<T: Trace>(request: &AccessRequest<'_>, trace: &mut T) {
+    let level = request.subject.level();
+    let is_complete = request.descriptor.is_some_and(|object| object.owner().is_some() && object.group().is_some());
+    let enough = level.map(|level| {
+        let rule = CallerRule::LevelIsEnough(level);
+        (rule, level.may_act_locally(), level.may_identify())
+    });
+    let rules = [
+        Some((CallerRule::RightsAreMapped, true, !request.desired.has_generic())),
+        Some((CallerRule::TokenIsImpersonated, true, level.is_some())),
+        enough,
+        Some((CallerRule::DescriptorIsComplete, request.descriptor.is_some(), is_complete)),
+    ];
+    for (rule, by_kernel, by_user) in rules.into_iter().flatten() {
+        let (api, holds, by_the_other) = match request.api {
+            Api::SeAccessCheck => (Api::SeAccessCheck, by_kernel, by_user),
+            Api::NtAccessCheck => (Api::NtAccessCheck, by_user, by_kernel),
+        };
+        if holds != by_the_other {
+            trace.step(|| Step::Caller { api, rule, holds, by_the_other });
+        }
+        if !holds {
+            return;
+        }
+    }
 }
 
 /// Finds what was asked for by name that a privilege gives.
@@ -371,7 +413,7 @@ impl<M: Members> Prepared<'_, '_, M> {
     ) -> Result<Option<Refusal>, Refusal> {
         masks.fill(self.limit);
         let sacl = self.walk.descriptor.sacl().entries();
-        let mut last = self.narrow(self.walk.descriptor.dacl(), nodes, masks, trace)?;
+        let mut last = self.narrow(DaclOf::Object, self.walk.descriptor.dacl(), nodes, masks, trace)?;
         if sacl.count() == 0 {
             return Ok(last);
         }
@@ -383,7 +425,7 @@ impl<M: Members> Prepared<'_, '_, M> {
             trace.step(|| Step::CentralRule { index, applies });
             if applies {
                 let refused = |_| Refusal::CentralRule { index };
-                let by_rule = self.narrow(rule.dacl, nodes, masks, trace).map_err(refused)?;
+                let by_rule = self.narrow(DaclOf::Rule, rule.dacl, nodes, masks, trace).map_err(refused)?;
                 last = last.or(by_rule.map(refused));
             }
         }
@@ -393,6 +435,7 @@ impl<M: Members> Prepared<'_, '_, M> {
     /// Reads one DACL in every way the token calls for, and cuts `masks` down to what it grants.
     fn narrow<T: Trace>(
         &self,
+        of: DaclOf,
         dacl: Dacl<'_>,
         nodes: &mut [Node],
         masks: &mut [AccessMask],
@@ -401,7 +444,11 @@ impl<M: Members> Prepared<'_, '_, M> {
         let walk = &self.walk;
         let asked = walk.asked;
         let mut last = None;
-        let given = self.by_privilege | walk.owner_rights(dacl, trace);
+        let readings = walk.request.options.readings;
+        let given = match of {
+            DaclOf::Rule if readings.contains(Readings::RULES_WITHOUT_OWNER) => AccessMask::NONE,
+            DaclOf::Rule | DaclOf::Object => self.by_privilege | walk.owner_rights(dacl, trace),
+        };
         let mut cut = |masks: &mut [AccessMask], index: usize, to: AccessMask, by: Refusal| {
             if let Some(mask) = masks.get_mut(index) {
                 *mask &= to;
@@ -418,8 +465,12 @@ impl<M: Members> Prepared<'_, '_, M> {
         }
         if walk.token.app_container().is_some() {
             trace.step(|| Step::Package { granted: tree.root().package });
+            let by_privilege = match readings.contains(Readings::PRIVILEGES_FOR_PACKAGES) {
+                true => self.by_privilege,
+                false => AccessMask::NONE,
+            };
             for (index, node) in tree.nodes().iter().enumerate() {
-                cut(masks, index, node.package, Refusal::Package);
+                cut(masks, index, node.package | by_privilege, Refusal::Package);
             }
         }
         if walk.token.is_restricted() {
@@ -440,6 +491,9 @@ impl<M: Members> Prepared<'_, '_, M> {
         }
         let mapping = &self.walk.request.mapping;
         let writing = mapping.write.without(mapping.read | mapping.execute);
+        if self.walk.request.options.readings.contains(Readings::WRITING_BY_MAPPING) {
+            return !writing;
+        }
         !(writing | AccessMask::DELETE | AccessMask::WRITE_DAC | AccessMask::WRITE_OWNER)
     }
 }

@@ -40,6 +40,13 @@ pub(super) fn is_valid(types: &[ObjectType]) -> bool {
     true
 }
 
+/// Whether a node is the one at `at`, or below it.
+pub(super) fn is_within(types: &[ObjectType], at: usize, node: usize) -> bool {
+    let level = types.get(at).map_or(0, |top| top.level);
+    let path = types.get(at.saturating_add(1)..node.saturating_add(1)).unwrap_or(&[]);
+    node >= at && path.iter().all(|below| below.level > level)
+}
+
 /// The nodes while a DACL is read. Without a list there is one node, the object.
 pub(super) struct Tree<'n, 't> {
     types: &'t [ObjectType],

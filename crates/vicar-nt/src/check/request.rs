@@ -4,6 +4,7 @@ use crate::descriptor::DescriptorRef;
 use crate::guid::Guid;
 use crate::level::ImpersonationLevel;
 use crate::mask::{AccessMask, GenericMapping, RequestedMask};
+use crate::reading::Readings;
 use crate::sid::SidRef;
 use crate::token::TokenState;
 
@@ -171,6 +172,8 @@ pub struct CheckOptions {
     pub app_container_integrity: AppContainerIntegrity,
     /// Central policies that are not known.
     pub unknown_central_policy: UnknownCentralPolicy,
+    /// The rules that are read the other way.
+    pub readings: Readings,
 }
 
 impl CheckOptions {
@@ -181,6 +184,7 @@ impl CheckOptions {
         owner_when_write_restricted: OwnerWhenWriteRestricted::MustBeRestrictingSid,
         app_container_integrity: AppContainerIntegrity::WaivedUpToMedium,
         unknown_central_policy: UnknownCentralPolicy::Recovery,
+        readings: Readings::empty(),
     };
     /// The strict side of every switch, also where Windows is known to be on the other.
     pub const STRICT: Self = Self {

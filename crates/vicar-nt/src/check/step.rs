@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::acl::AceKind;
 use crate::check::answer::{Denial, Pass};
-use crate::check::request::AccessMode;
+use crate::check::request::{AccessMode, Api};
 use crate::condition::Truth;
 use crate::integrity::IntegrityLevel;
 use crate::level::ImpersonationLevel;
@@ -55,11 +55,35 @@ pub enum IntegrityOutcome {
     Below,
 }
 
+/// A rule by which the two interfaces judge their caller's arguments differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallerRule {
+    /// Rights come mapped. `SeAccessCheck` maps them itself.
+    RightsAreMapped,
+    /// The token is an impersonation token. `SeAccessCheck` takes a process's own too.
+    TokenIsImpersonated,
+    /// The level is enough: Impersonation for `SeAccessCheck`, Identification for `NtAccessCheck`.
+    LevelIsEnough(ImpersonationLevel),
+    /// The descriptor has an owner and a group. `SeAccessCheck` needs neither.
+    DescriptorIsComplete,
+}
+
 /// One step of a check. Exhaustive on purpose: whoever tells the story must tell all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// On whose behalf the caller asks.
     Mode(AccessMode),
+    /// A rule of the interface that was asked, where it matters which one that is.
+    Caller {
+        /// By whose rules.
+        api: Api,
+        /// Which rule.
+        rule: CallerRule,
+        /// Whether the arguments pass.
+        holds: bool,
+        /// Whether they would pass by the rules of the other interface.
+        by_the_other: bool,
+    },
     /// At which level the client is impersonated.
     Level {
         /// The thread's level; `None` when it does not impersonate.

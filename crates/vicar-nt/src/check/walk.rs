@@ -9,9 +9,11 @@ use crate::check::members::Members;
 use crate::check::object_types::Tree;
 use crate::check::request::{AccessRequest, OwnerWhenWriteRestricted, TypedDenyWithoutList, UnknownAces};
 use crate::check::step::{AceOutcome, Step, Trace};
+use crate::condition::token::SIGNATURE;
 use crate::condition::{Effect, Facts, applies, evaluate};
 use crate::descriptor::{Dacl, DescriptorRef};
 use crate::mask::{AccessMask, RequestedMask};
+use crate::reading::Readings;
 use crate::sid::SidRef;
 use crate::token::TokenState;
 use crate::well_known;
@@ -28,6 +30,8 @@ pub(super) struct Walk<'r, 'a, M> {
     pub(super) asked: AccessMask,
     /// Whether reading may stop as soon as the root is decided.
     pub(super) may_stop: bool,
+    /// What no entry gives or takes, whatever its mask says.
+    pub(super) never_by_entry: AccessMask,
 }
 
 /// What an entry does, whoever it is about.
@@ -66,7 +70,13 @@ const fn role(kind: AceKind) -> Role {
 }
 
 /// Only a privilege grants ACCESS_SYSTEM_SECURITY, and MAXIMUM_ALLOWED is no right.
-const NEVER_BY_ENTRY: AccessMask = AccessMask::ACCESS_SYSTEM_SECURITY.union(AccessMask::MAXIMUM_ALLOWED);
+pub(super) fn never_by_entry(request: &AccessRequest<'_>) -> AccessMask {
+    let never = AccessMask::ACCESS_SYSTEM_SECURITY.union(AccessMask::MAXIMUM_ALLOWED);
+    match request.options.readings.contains(Readings::RIGHTS_OF_THE_TYPE) {
+        true => never | !request.mapping.all,
+        false => never,
+    }
+}
 
 const fn is_conditional(kind: AceKind) -> bool {
     matches!(
@@ -107,7 +117,9 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
         // Only an owner has anything to lose by such an entry.
         let has_owner_rights_ace = match dacl {
             Dacl::List(list) if is_owner => list.whole_aces().any(|ace| {
-                let takes_part = !matches!(role(ace.kind()), Role::None | Role::Unknown) && ace.is_effective();
+                let is_in_force =
+                    ace.is_effective() || self.request.options.readings.contains(Readings::INHERITED_OWNER_RIGHTS);
+                let takes_part = !matches!(role(ace.kind()), Role::None | Role::Unknown) && is_in_force;
                 names_owner_rights(ace) && takes_part
             }),
             Dacl::List(_) | Dacl::Absent | Dacl::Null => false,
@@ -241,8 +253,8 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
 
     /// The rights of an entry, mapped.
     #[inline]
-    fn map(&self, mask: RequestedMask) -> AccessMask {
-        self.request.mapping.map(mask).without(NEVER_BY_ENTRY)
+    pub(super) fn map(&self, mask: RequestedMask) -> AccessMask {
+        self.request.mapping.map(mask).without(self.never_by_entry)
     }
 
     #[inline]
@@ -275,9 +287,12 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
         }
         let Some(at) = self.node_of(parts, effect, tree) else { return AceOutcome::TypeNotListed };
         if is_conditional(ace.kind()) {
-            let facts = Facts { token: self.token, resource: self.descriptor.sacl().entries(), effect };
+            let readings = self.request.options.readings;
+            let facts = Facts { token: self.token, resource: self.descriptor.sacl().entries(), effect, readings };
             let truth = evaluate(parts.data, &facts);
-            if !applies(effect, truth) {
+            let is_passed_over =
+                readings.contains(Readings::FOREIGN_DATA_DOES_NOT_DENY) && !parts.data.starts_with(&SIGNATURE);
+            if !applies(effect, truth) || is_passed_over {
                 return AceOutcome::Condition(truth);
             }
         }
@@ -310,6 +325,9 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
             && effect == Effect::Allow
             && self.token.app_container().is_some()
             && self.members.is_package(sid)
+            && !(self.request.options.readings.contains(Readings::RESTRICTED_PACKAGES_ARE_LPAC)
+                && sid == well_known::ALL_RESTRICTED_APPLICATION_PACKAGES
+                && !self.token.is_lpac())
         {
             Match::Package
         } else {

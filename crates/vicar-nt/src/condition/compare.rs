@@ -8,6 +8,7 @@ use core::cmp::Ordering;
 use crate::claim::{ClaimRef, Value, Values};
 use crate::condition::Truth;
 use crate::condition::token::{Literal, Literals, Relation};
+use crate::reading::Readings;
 
 /// The right side of a comparison.
 #[derive(Clone, Copy, Debug)]
@@ -65,17 +66,18 @@ fn single(claim: ClaimRef<'_>) -> Option<Value<'_>> {
 }
 
 /// Compares an attribute that is there with the right side. Types that do not fit together are unknown.
-pub(super) fn compare(relation: Relation, left: ClaimRef<'_>, right: Right<'_>) -> Truth {
+pub(super) fn compare(relation: Relation, left: ClaimRef<'_>, right: Right<'_>, readings: Readings) -> Truth {
     let is_case_sensitive = left.is_case_sensitive() || right.is_case_sensitive();
     let ordered = |accept: fn(Ordering) -> bool| {
-        order(left, right, is_case_sensitive).map_or(Truth::Unknown, |o| accept(o).into())
+        order(left, right, is_case_sensitive, readings).map_or(Truth::Unknown, |o| accept(o).into())
     };
-    let sets = Sets { left, right, is_case_sensitive };
+    let sets = Sets { left, right, is_case_sensitive, readings, relation };
     match relation {
         Relation::Less => ordered(Ordering::is_lt),
         Relation::LessOrEqual => ordered(Ordering::is_le),
         Relation::Greater => ordered(Ordering::is_gt),
         Relation::GreaterOrEqual => ordered(Ordering::is_ge),
+        Relation::Equal | Relation::NotEqual if sets.is_one_value_with_a_list_of_one() => Truth::Unknown,
         Relation::Equal => sets.are_equal(),
         Relation::NotEqual => sets.are_equal().negated(),
         Relation::Contains => sets.left_has_all(),
@@ -86,11 +88,28 @@ pub(super) fn compare(relation: Relation, left: ClaimRef<'_>, right: Right<'_>) 
 }
 
 /// Orders two single values of a type that has an order.
-fn order(left: ClaimRef<'_>, right: Right<'_>, is_case_sensitive: bool) -> Option<Ordering> {
-    let (left, right) = (single(left)?, right.single()?);
-    match left {
-        Value::Integer(_) | Value::Text(_) | Value::Octets(_) => left.order(&right, is_case_sensitive),
-        Value::Boolean(_) | Value::Sid(_) | Value::Fqbn { .. } => None,
+fn order(left: ClaimRef<'_>, right: Right<'_>, is_case_sensitive: bool, readings: Readings) -> Option<Ordering> {
+    let (left, right) = (read(single(left)?, readings), read(right.single()?, readings));
+    let in_lower_case = !is_case_sensitive && readings.contains(Readings::TEXT_ORDER_IN_LOWER_CASE);
+    match (left, right) {
+        (Value::Text(left), Value::Text(right)) if in_lower_case => Some(left.cmp_lower_case(right)),
+        (Value::Integer(_) | Value::Text(_) | Value::Octets(_), _) => left.order(&right, is_case_sensitive),
+        (Value::Boolean(_) | Value::Sid(_) | Value::Fqbn { .. }, _) => None,
+    }
+}
+
+/// The value as it is compared: of a number, its 64 bits, if that is how numbers are read.
+fn read(value: Value<'_>, readings: Readings) -> Value<'_> {
+    match value {
+        Value::Integer(number) if readings.contains(Readings::NUMBERS_BY_BITS) => {
+            Value::Integer(u64::try_from(number).map_or(number, |bits| i128::from(bits.cast_signed())))
+        }
+        Value::Integer(_)
+        | Value::Text(_)
+        | Value::Fqbn { .. }
+        | Value::Sid(_)
+        | Value::Boolean(_)
+        | Value::Octets(_) => value,
     }
 }
 
@@ -98,16 +117,33 @@ struct Sets<'a> {
     left: ClaimRef<'a>,
     right: Right<'a>,
     is_case_sensitive: bool,
+    readings: Readings,
+    /// Only `==` and `!=` compare a truth value with a number.
+    relation: Relation,
 }
 
 impl Sets<'_> {
+    fn is_one_value_with_a_list_of_one(&self) -> bool {
+        let Right::Literal(Literal::Composite(list)) = self.right else { return false };
+        self.readings.contains(Readings::ONE_VALUE_IS_NO_LIST) && self.left.count() == 1 && list.literals().count() == 1
+    }
+
+    /// What is said about an empty list.
+    fn of_empty(&self, answer: bool) -> Truth {
+        if self.readings.contains(Readings::EMPTY_LISTS_ANSWER) { answer.into() } else { Truth::Unknown }
+    }
+
     /// Whether two values are equal; `None` when their types do not fit together.
     fn equal(&self, a: &Value<'_>, b: &Value<'_>) -> Option<bool> {
+        let (a, b) = (read(*a, self.readings), read(*b, self.readings));
+        let is_equality = matches!(self.relation, Relation::Equal | Relation::NotEqual);
         match (a, b) {
-            (Value::Boolean(truth), Value::Integer(number)) | (Value::Integer(number), Value::Boolean(truth)) => {
-                matches!(number, 0 | 1).then_some((*number == 1) == *truth)
+            (Value::Boolean(truth), Value::Integer(number)) | (Value::Integer(number), Value::Boolean(truth))
+                if is_equality =>
+            {
+                matches!(number, 0 | 1).then_some((number == 1) == truth)
             }
-            _ => a.order(b, self.is_case_sensitive).map(Ordering::is_eq),
+            _ => a.order(&b, self.is_case_sensitive).map(Ordering::is_eq),
         }
     }
 
@@ -125,8 +161,7 @@ impl Sets<'_> {
                 None => return Truth::Unknown,
             }
         }
-        // An empty list says nothing.
-        all.map_or(Truth::Unknown, Truth::from)
+        all.map_or(self.of_empty(true), Truth::from)
     }
 
     fn right_has_all(&self) -> Truth {
@@ -152,6 +187,6 @@ impl Sets<'_> {
                 None => return Truth::Unknown,
             }
         }
-        any.map_or(Truth::Unknown, Truth::from)
+        any.map_or(self.of_empty(false), Truth::from)
     }
 }

@@ -2,12 +2,13 @@
 
 use alloc::vec::Vec;
 
-use crate::acl::{AceKind, AclRef};
+use crate::acl::{Ace, AceKind, AclRef};
 use crate::claim::{ClaimFlags, ClaimRef, Value};
 use crate::condition::compare::{Right, compare};
 use crate::condition::token::{Class, Literal, Membership, Token, Tokens, Whose};
 use crate::condition::{Effect, Truth};
 use crate::privilege::Need;
+use crate::reading::Readings;
 use crate::sid::SidRef;
 use crate::token::TokenState;
 use crate::utf16::Utf16;
@@ -21,6 +22,8 @@ pub struct Facts<'a> {
     pub resource: AclRef<'a>,
     /// What the entry does when it applies.
     pub effect: Effect,
+    /// The uncertain rules that are read the other way.
+    pub readings: Readings,
 }
 
 #[derive(Clone, Copy)]
@@ -67,7 +70,7 @@ fn run<'a>(data: &'a [u8], facts: &Facts<'a>) -> Option<Truth> {
                     Operand::Truth(_) => return None,
                 };
                 Operand::Truth(match (left, right) {
-                    (Some(left), Some(right)) => compare(relation, left, right),
+                    (Some(left), Some(right)) => compare(relation, left, right, facts.readings),
                     (None, _) | (_, None) => Truth::Unknown,
                 })
             }
@@ -75,18 +78,18 @@ fn run<'a>(data: &'a [u8], facts: &Facts<'a>) -> Option<Truth> {
             Token::NotExists => Operand::Truth(exists(stack.pop()?)?.negated()),
             Token::Member(membership) => Operand::Truth(facts.is_member(membership, stack.pop()?)),
             Token::And => {
-                let (right, left) = (truth(stack.pop()?)?, truth(stack.pop()?)?);
+                let (right, left) = (facts.truth(stack.pop()?)?, facts.truth(stack.pop()?)?);
                 Operand::Truth(left.and(right))
             }
             Token::Or => {
-                let (right, left) = (truth(stack.pop()?)?, truth(stack.pop()?)?);
+                let (right, left) = (facts.truth(stack.pop()?)?, facts.truth(stack.pop()?)?);
                 Operand::Truth(left.or(right))
             }
-            Token::Not => Operand::Truth(truth(stack.pop()?)?.negated()),
+            Token::Not => Operand::Truth(facts.truth(stack.pop()?)?.negated()),
         };
         stack.push(result);
     }
-    let answer = truth(stack.pop()?)?;
+    let answer = facts.truth(stack.pop()?)?;
     stack.is_empty().then_some(answer)
 }
 
@@ -97,33 +100,40 @@ fn exists(operand: Operand<'_>) -> Option<Truth> {
     }
 }
 
-/// Takes an operand as a truth value; a literal is none.
-fn truth(operand: Operand<'_>) -> Option<Truth> {
-    let claim = match operand {
-        Operand::Truth(truth) => return Some(truth),
-        Operand::Literal(_) => return None,
-        Operand::Attribute(claim) => claim,
-    };
-    let Some(claim) = claim.filter(|claim| claim.count() == 1) else { return Some(Truth::Unknown) };
-    Some(match claim.values().next() {
-        Some(Value::Integer(number)) => (number != 0).into(),
-        Some(Value::Boolean(fact)) => fact.into(),
-        Some(Value::Text(text)) => (!text.is_empty()).into(),
-        Some(Value::Sid(_) | Value::Octets(_) | Value::Fqbn { .. }) | None => Truth::Unknown,
-    })
-}
-
 impl<'a> Facts<'a> {
+    /// Takes an operand as a truth value; a literal is none.
+    fn truth(&self, operand: Operand<'_>) -> Option<Truth> {
+        let claim = match operand {
+            Operand::Truth(truth) => return Some(truth),
+            Operand::Literal(_) => return None,
+            Operand::Attribute(None) => return Some(Truth::Unknown),
+            Operand::Attribute(Some(claim)) => claim,
+        };
+        let no_truth = match self.readings.contains(Readings::NO_TRUTH_IS_FALSE) {
+            true => Truth::False,
+            false => Truth::Unknown,
+        };
+        let mut values = claim.values();
+        Some(match (values.next(), values.next()) {
+            (Some(Value::Integer(number)), None) => (number != 0).into(),
+            (Some(Value::Boolean(fact)), None) => fact.into(),
+            (Some(Value::Text(text)), None) => (!text.is_empty()).into(),
+            (Some(Value::Sid(_) | Value::Octets(_) | Value::Fqbn { .. }) | None, None) | (_, Some(_)) => no_truth,
+        })
+    }
+
     fn find(&self, class: Class, name: Utf16<'_>) -> Option<ClaimRef<'a>> {
         let claim = match class {
             Class::Local => self.token.local_claims().find(name),
             Class::User => self.token.user_claims().find(name),
             Class::Device => self.token.device_claims().find(name),
-            Class::Resource => resource_attribute(self.resource, name),
+            Class::Resource => self.resource_attribute(name),
         }?;
-        let is_in_force = !claim.flags().contains(ClaimFlags::DISABLED)
-            && (self.effect == Effect::Deny || !claim.flags().contains(ClaimFlags::USE_FOR_DENY_ONLY))
-            && claim.has_unique_values();
+        let counts_for_effect = self.effect == Effect::Deny
+            || self.readings.contains(Readings::DENY_ONLY_CLAIMS_ALLOW)
+            || !claim.flags().contains(ClaimFlags::USE_FOR_DENY_ONLY);
+        let is_in_force =
+            !claim.flags().contains(ClaimFlags::DISABLED) && counts_for_effect && claim.has_unique_values();
         is_in_force.then_some(claim)
     }
 
@@ -164,11 +174,18 @@ impl<'a> Facts<'a> {
             (Whose::Device, Effect::Deny) => self.token.device_counts_for_deny(sid),
         }
     }
-}
 
-/// Finds a resource attribute by name: the first effective entry whose claim is well-formed and has it.
-fn resource_attribute<'a>(sacl: AclRef<'a>, name: Utf16<'_>) -> Option<ClaimRef<'a>> {
-    let attributes = sacl.aces().filter(|ace| ace.kind() == AceKind::ResourceAttribute && ace.is_effective());
-    let mut claims = attributes.filter_map(|ace| ClaimRef::parse_in_ace(ace.parts()?.data).ok());
-    claims.find(|claim| claim.name().eq_ignore_case(name))
+    /// Finds a resource attribute by name: the first effective entry whose claim is well-formed and has it.
+    fn resource_attribute(&self, name: Utf16<'_>) -> Option<ClaimRef<'a>> {
+        let counts = |ace: &Ace<'_>| {
+            let is_in_force = ace.is_effective() || self.readings.contains(Readings::INHERITED_ATTRIBUTES);
+            ace.kind() == AceKind::ResourceAttribute && is_in_force
+        };
+        let attributes = self.resource.aces().filter(counts);
+        let claims = attributes.filter_map(|ace| ClaimRef::parse_in_ace(ace.parts()?.data).ok());
+        let mut named = claims.filter(|claim| claim.name().eq_ignore_case(name));
+        let first = named.next();
+        let is_one = !self.readings.contains(Readings::REPEATED_ATTRIBUTES_ARE_MISSING) || named.next().is_none();
+        first.filter(|_| is_one)
+    }
 }

@@ -5,7 +5,8 @@ use crate::well_known;
 
 fn eval(tail: &[u8]) -> Truth {
     let token = TokenState::builder(well_known::EVERYONE).build().unwrap();
-    let facts = Facts { token: &token, resource: AclRef::EMPTY, effect: Effect::Allow };
+    let facts =
+        Facts { token: &token, resource: AclRef::EMPTY, effect: Effect::Allow, readings: crate::Readings::empty() };
     evaluate(&[&b"artx"[..], tail].concat(), &facts)
 }
 
@@ -55,7 +56,8 @@ fn whatever_does_not_come_to_one_answer_is_unknown() {
 #[test]
 fn data_that_is_not_a_condition_is_unknown() {
     let token = TokenState::builder(well_known::EVERYONE).build().unwrap();
-    let facts = Facts { token: &token, resource: AclRef::EMPTY, effect: Effect::Deny };
+    let facts =
+        Facts { token: &token, resource: AclRef::EMPTY, effect: Effect::Deny, readings: crate::Readings::empty() };
     for data in [&b""[..], b"art", b"arty\x00\x00\x00\x00", b"artx"] {
         assert_eq!(evaluate(data, &facts), Truth::Unknown);
     }

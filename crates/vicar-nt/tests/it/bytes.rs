@@ -31,7 +31,7 @@ proptest! {
     #[test]
     fn no_condition_breaks_the_evaluation(tail in proptest::collection::vec(tokens(), 0..12), junk in proptest::collection::vec(any::<u8>(), 0..4)) {
         let token = TokenState::builder(well_known::EVERYONE).build().unwrap();
-        let facts = Facts { token: &token, resource: AclRef::EMPTY, effect: Effect::Allow };
+        let facts = Facts { token: &token, resource: AclRef::EMPTY, effect: Effect::Allow, readings: vicar_nt::Readings::empty() };
         let data = [&b"artx"[..], &tail.concat(), &junk].concat();
         let truth = evaluate(&data, &facts);
         prop_assert!(matches!(truth, Truth::True | Truth::False | Truth::Unknown));

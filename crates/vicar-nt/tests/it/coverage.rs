@@ -118,8 +118,9 @@ const OPERATORS: [&str; 23] = [
     "||",
     "!",
 ];
-const STEPS: [&str; 13] = [
+const STEPS: [&str; 14] = [
     "Mode",
+    "Caller",
     "Level",
     "Mapped",
     "TrustLabel",

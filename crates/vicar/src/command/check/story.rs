@@ -1,6 +1,6 @@
 //! The steps of a check, in words.
 
-use vicar_nt::check::{AccessMode, AceOutcome, Basis, IntegrityOutcome, Pass, Refusal, Remedy, Step};
+use vicar_nt::check::{AccessMode, AceOutcome, Api, Basis, CallerRule, IntegrityOutcome, Pass, Refusal, Remedy, Step};
 use vicar_nt::condition::Truth;
 use vicar_nt::{AccessMask, GenericMapping, RequestedMask, Sid, sddl, well_known};
 
@@ -57,6 +57,15 @@ pub(super) fn tell(step: &Step, mapping: &GenericMapping) -> Option<Row> {
             };
             row("label", what, result)
         }
+        Step::Caller { api, rule, holds, by_the_other } => {
+            let (own, other) = match api {
+                Api::SeAccessCheck => ("kernel", "user"),
+                Api::NtAccessCheck => ("user", "kernel"),
+            };
+            let answer = |holds: bool| if holds { "passes" } else { "refused" };
+            let result = format!("{} by {own} rules; {} by {other} rules", answer(*holds), answer(*by_the_other));
+            row("caller", name_rule(*rule), result)
+        }
         Step::Privilege { privilege, is_held, right } => {
             let result = verdict(*is_held, &format!("gives {}", rights(*right)), "not enabled");
             row("privilege", privilege.to_string(), result)
@@ -106,6 +115,15 @@ fn gives(mask: AccessMask, mapping: &GenericMapping) -> String {
 
 fn limit(is_free: bool, allowed: AccessMask, mapping: &GenericMapping) -> String {
     if is_free { "ok".to_owned() } else { format!("at most {}", name_rights(allowed, mapping)) }
+}
+
+fn name_rule(rule: CallerRule) -> String {
+    match rule {
+        CallerRule::RightsAreMapped => "generic rights, which user rules want mapped".to_owned(),
+        CallerRule::TokenIsImpersonated => "a process's own token, which user rules do not take".to_owned(),
+        CallerRule::LevelIsEnough(level) => format!("level {level}, and user rules want identification only"),
+        CallerRule::DescriptorIsComplete => "no owner or no group, which user rules want".to_owned(),
+    }
 }
 
 fn name_pass(pass: Pass) -> &'static str {

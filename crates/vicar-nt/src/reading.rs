@@ -1,0 +1,60 @@
+//! Rules about which public sources are silent or disagree, and the other way to read each of them.
+//!
+//! Where a rule is uncertain, this crate follows the reading that is written beside it; [`Readings`] chooses the other
+//! one, by name, where a check or an evaluation is asked for. Larger choices have switches of their own in
+//! [`CheckOptions`](crate::check::CheckOptions).
+
+bitflags::bitflags! {
+    /// The rules that are read the other way. None is, unless it is asked for.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Readings: u32 {
+        /// An access filter is for subjects that hold its SID. Else it is for everybody.
+        const FILTER_FOR_ITS_SID = 1;
+        /// A token without an integrity level is at medium. Else it is untrusted.
+        const NO_LEVEL_IS_MEDIUM = 1 << 1;
+        /// A label says nothing about ACCESS_SYSTEM_SECURITY. Else it is one of the rights to write.
+        const LABEL_SPARES_SYSTEM_SECURITY = 1 << 2;
+        /// What a privilege gives counts for the package too. Else a package has only what entries give it.
+        const PRIVILEGES_FOR_PACKAGES = 1 << 3;
+        /// Only packages that are less privileged are among all restricted application packages. Else every one is.
+        const RESTRICTED_PACKAGES_ARE_LPAC = 1 << 4;
+        /// An entry for OWNER RIGHTS that is only there to be inherited ends the owner's implied rights too. Else it does not.
+        const INHERITED_OWNER_RIGHTS = 1 << 5;
+        /// An entry's rights are cut down to those the type has. Else they count as they are.
+        const RIGHTS_OF_THE_TYPE = 1 << 6;
+        /// For a write-restricted token, writing is what the type's mapping says. Else DELETE, WRITE_DAC and WRITE_OWNER are
+        /// writing too.
+        const WRITING_BY_MAPPING = 1 << 7;
+        /// A deny entry whose data is no condition does not apply. Else its condition is unknown, and it does.
+        const FOREIGN_DATA_DOES_NOT_DENY = 1 << 8;
+        /// A resource attribute that is only there to be inherited is in force. Else it is not.
+        const INHERITED_ATTRIBUTES = 1 << 9;
+        /// A resource attribute that is there twice is missing. Else the first one is it.
+        const REPEATED_ATTRIBUTES_ARE_MISSING = 1 << 10;
+        /// A claim for deny only counts in allow entries too. Else it is missing there.
+        const DENY_ONLY_CLAIMS_ALLOW = 1 << 11;
+        /// An attribute with several values, a SID or bytes is false when it is asked for its truth. Else that is unknown.
+        const NO_TRUTH_IS_FALSE = 1 << 12;
+        /// Signed and unsigned numbers are compared bit by bit. Else by value.
+        const NUMBERS_BY_BITS = 1 << 13;
+        /// Texts are ordered in lower case. Else in upper case.
+        const TEXT_ORDER_IN_LOWER_CASE = 1 << 14;
+        /// One value is not compared with a list of one: that is unknown. Else it is a list of one.
+        const ONE_VALUE_IS_NO_LIST = 1 << 15;
+        /// Everything contains an empty list and nothing is any of it. Else both are unknown.
+        const EMPTY_LISTS_ANSWER = 1 << 16;
+        /// Under the rule of a central policy, owning and privileges give nothing. Else they give what they always do.
+        const RULES_WITHOUT_OWNER = 1 << 17;
+        /// A rule of a central policy without a DACL refuses. Else it grants.
+        const RULES_WITHOUT_DACL_REFUSE = 1 << 18;
+        /// A rule of a central policy of which it is unknown whether it applies does. Else it does not.
+        const UNKNOWN_RULES_APPLY = 1 << 19;
+        /// Only enabled groups are audited. Else those for deny only are too.
+        const AUDIT_ENABLED_GROUPS = 1 << 20;
+        /// An audit entry whose condition is unknown wants no record. Else it does.
+        const UNKNOWN_IS_NOT_AUDITED = 1 << 21;
+        /// When MAXIMUM_ALLOWED is refused, entries for rights that were asked for by name want a record. Else all with any
+        /// right do.
+        const MAXIMUM_AUDITED_BY_NAME = 1 << 22;
+    }
+}
