@@ -6,9 +6,10 @@ Usage: header.py LIBRARY      compares headers, sources, the exports of LIBRARY 
        header.py names        prints what is declared, a name a line
        header.py --prove      plants one difference of each kind and fails unless each is found
 
-A routine is the same on both sides if it has as many parameters, each of the same kind (integer of a width and sign,
-pointer, structure of a size), and the same kind of result. The compiler says what a C type is, the aliases of `layout`
-what a Rust type is. Needs gcc or clang, nm and cargo.
+A routine is the same on both sides if it has as many parameters, each of the same kind (integer of a width, pointer,
+structure of a size), the same kind of result, and the same highest IRQL. A structure is the same if its fields have the
+same names, offsets and sizes. The compiler says what a C type is, the aliases of `layout` what a Rust type is. The numbers of
+the verifier's rules are compared too. Needs gcc or clang, nm and cargo.
 """
 
 import json
@@ -151,6 +152,11 @@ def rust_kind(type_name, aliases, sizes):
     for _ in range(20):
         if one in ("()", "!"):
             return ("void", 0, 0)
+        # A pointer that may be null, a pointer behind a type that only makes it shareable.
+        inner = re.fullmatch(r"(?:Option|\w*Export)\s*<\s*(.*?)\s*>", one)
+        if inner:
+            one = inner.group(1)
+            continue
         if one.startswith("*") or re.match(r"(Option\s*<\s*)?(unsafe )?extern|&|Option\s*<\s*(&|NonNull)|AtomicPtr", one):
             return ("ptr", 8, 0)
         one = one.rsplit("::", 1)[-1]
@@ -164,9 +170,7 @@ def rust_kind(type_name, aliases, sizes):
 
 
 def rust_side(sources, sizes):
-    aliases = {}
-    for text in sources:
-        aliases |= {name: " ".join(what.split()) for name, what in re.findall(r"pub(?:\(crate\))? type (\w+)\s*=\s*([^;]+);", text)}
+    aliases = aliases_of(sources)
     routines, data = {}, {}
     for text in sources:
         text = re.sub(r"^\s*//.*$", "", text, flags=re.M)
@@ -174,8 +178,6 @@ def rust_side(sources, sizes):
             parameters = [one.split(":", 1)[1].strip() for one in split(" ".join(inner.split()))]
             routines[name] = [rust_kind(one, aliases, sizes) for one in [result or "()", *parameters]]
         for name, what in STATIC.findall(text):
-            # Interior mutability does not change what C sees.
-            what = re.sub(r"^\w*(?:Cell|Atomic\w*|Shared|Exported)\s*<(.*)>$", r"*mut \1", what.strip())
             data[name] = rust_kind(what, aliases, sizes)
     return routines, data
 
@@ -256,6 +258,120 @@ def compare(c, rust, exported, witness, c_data=None, rust_data=None):
 def sizes_of_structures():
     names = sorted(set(re.findall(r"^} (\w+)[,;]", own_text(), re.M)))
     return {name: kind[1] for name, kind in kinds_of(names).items() if kind[0] == "struct"}
+
+
+# -------------------------------------------------------------------------------------------- structures, levels, rules
+
+STRUCTURE = re.compile(r"#\[repr\(C\)\]\s*(?:#\[[^\]]*\]\s*|///[^\n]*\n\s*)*pub struct (\w+) \{(.*?)\n\s*\}", re.S)
+
+
+def rust_structures(sources):
+    """{name: [(field, type)]}"""
+    found = {}
+    for text in sources:
+        for name, body in STRUCTURE.findall(text):
+            found[name] = re.findall(r"^\s*pub (\w+): ([^\n]+?),?$", body, re.M)
+    return found
+
+
+def c_structures(wanted):
+    """What the compiler says: {name: (size, alignment, {field: (offset, size)})}, and what it does not know."""
+    names = set(re.findall(r"\b(\w+)\s*(?:,[^;{}]*)?;", own_text()))
+    present = {name: fields for name, fields in wanted.items() if name in names}
+    rows = []
+    for name, fields in sorted(present.items()):
+        rows.append(f'printf("{name} %zu %zu\\n", sizeof({name}), _Alignof({name}));')
+        rows += [f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));' for field, _ in fields]
+    program = "".join(f'#include "{name}"\n' for name in headers()) + "#include <stdio.h>\nint main(void) {\n" + "\n".join(rows) + "\nreturn 0; }\n"
+    with tempfile.TemporaryDirectory() as where:
+        binary = pathlib.Path(where) / "structures"
+        made = subprocess.run([compiler(), "-w", *FLAGS, "-x", "c", "-", "-o", binary], input=program, text=True, capture_output=True)
+        if made.returncode != 0:
+            return {}, [f"a field that only Rust has: {line}" for line in made.stderr.splitlines() if "error" in line]
+        out = subprocess.run([binary], capture_output=True, text=True, check=True).stdout
+    found = {}
+    for line in out.splitlines():
+        name, one, other = line.split()
+        if "." in name:
+            name, field = name.split(".")
+            found[name][2][field] = (int(one), int(other))
+        else:
+            found[name] = (int(one), int(other), {})
+    return found, []
+
+
+def rust_layout(fields, aliases, known):
+    """Sizes and offsets as `repr(C)` lays fields out; None when a type is not known."""
+    at, most, places = 0, 1, {}
+    for field, one in fields:
+        count = 1
+        array = re.fullmatch(r"\[(.+); (\w+)\]", one)
+        if array:
+            one, count = array.group(1), int(array.group(2)) if array.group(2).isdigit() else None
+        if count is None:
+            return None
+        kind = rust_kind(one, aliases, {})
+        if kind[0] == "struct":
+            name = one.rsplit("::", 1)[-1]
+            if name not in known:
+                return None
+            size, align = known[name][:2]
+        else:
+            size = align = kind[1]
+        at = -(-at // align) * align
+        places[field] = (at, size * count)
+        at, most = at + size * count, max(most, align)
+    return (-(-at // most) * most, most, places)
+
+
+def compare_structures(c, rust, aliases):
+    found = []
+    for name, (size, align, fields) in sorted(c.items()):
+        layout = rust_layout(rust[name], aliases, c)
+        if layout is None:
+            continue
+        if layout != (size, align, fields):
+            found.append(f"{name}: the header has size {size}, alignment {align}, fields {fields}; Rust {layout}")
+    return found
+
+
+def aliases_of(sources):
+    found = {}
+    for text in sources:
+        found |= {name: " ".join(what.split()) for name, what in re.findall(r"pub(?:\(crate\))? type (\w+)\s*=\s*([^;]+);", text)}
+    return found
+
+
+def levels_in_headers(texts):
+    """The highest IRQL of each routine whose declaration names one."""
+    found = {}
+    for text in texts:
+        text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+        text = re.sub(r"^\s*#.*$", " ", text, flags=re.M)
+        for statement in re.split(r"[;{}]", text):
+            level = re.search(r"_IRQL_requires_max_\((\w+)\)", statement)
+            name = re.search(r"(?:NTAPI|FASTCALL)\s+(\w+)\s*\(", statement)
+            if level and name:
+                found[name.group(1)] = level.group(1)
+    return found
+
+
+def compare_levels(declared, sources):
+    found = []
+    for text in sources:
+        for name, level in re.findall(r"routine!\(\s*(\w+),\s*(\w+),", text):
+            if name in declared and declared[name] != level:
+                found.append(f"{name}: the header says {declared[name]}, Rust {level}")
+            if name not in declared and level != "HIGH_LEVEL" and not name.startswith("vicar_"):
+                found.append(f"{name}: Rust says {level}, the header no level")
+    return found
+
+
+def compare_rules(header, source):
+    declared = {name.lower().replace("_", "-"): int(number) for name, number in re.findall(r"VICAR_RULE_(\w+) = (\d+)", header)}
+    rules = {text: int(number) for number, text in re.findall(r'^\s*\w+ = (\d+), "([^"]+)",', source, re.M)}
+    return [f"rule {name}: the header says {declared.get(name)}, Rust {rules.get(name)}"
+            for name in sorted(declared.keys() | rules.keys()) if declared.get(name) != rules.get(name)]
 
 
 # ---------------------------------------------------------------------------------------------------------- coverage
@@ -345,6 +461,23 @@ def prove():
         "windows-sys": run(says=[witness[0].replace("length : u32", "length : u64")]),
         "windows-sys, another count": run(says=[witness[0].replace(", flag : bool", "")]),
     }
+    structure = '#[repr(C)]\n#[derive(Clone)]\npub struct S {\n    /// A.\n    pub A: u8,\n    pub B: [u32; 2],\n}'
+    fields = rust_structures([structure])
+    said = {"S": (12, 4, {"A": (0, 1), "B": (4, 8)})}
+    missed += compare_structures(said, fields, {})
+    level = "_IRQL_requires_max_(APC_LEVEL) VOID NTAPI F(VOID);"
+    missed += compare_levels(levels_in_headers([level]), ["routine!(F, APC_LEVEL, \"x\")"])
+    rule = '    Irql = 1, "wrong-irql", "page";'
+    missed += compare_rules("VICAR_RULE_WRONG_IRQL = 1", rule)
+    planted |= {
+        "a field that moved": compare_structures({"S": (12, 4, {"A": (0, 1), "B": (1, 8)})}, fields, {}),
+        "a structure that grew": compare_structures({"S": (16, 4, said["S"][2])}, fields, {}),
+        "a field fewer": compare_structures({"S": (12, 4, {"A": (0, 1)})}, fields, {}),
+        "another level": compare_levels(levels_in_headers([level]), ["routine!(F, PASSIVE_LEVEL, \"x\")"]),
+        "a level only in Rust": compare_levels({}, ["routine!(F, PASSIVE_LEVEL, \"x\")"]),
+        "another number of a rule": compare_rules("VICAR_RULE_WRONG_IRQL = 2", rule),
+        "a rule only in Rust": compare_rules("", rule),
+    }
     test = 'TEST(one) {\n  F(1);\n}\nTEST(two) {\n  F(0);\n}\n'
     rows = "F | one | two | page\nG | one | cannot fail | page\n"
     called = test.replace("F(1)", "F(1); G()")
@@ -382,7 +515,14 @@ def main():
     rust, rust_data = rust_side(rust_sources(), sizes)
     witness = witness_side(witness_sources(), set(c), sizes)
     found = compare(c, rust, exports(arguments[0]), witness, c_data, rust_data)
-    print("\n".join(found) if found else f"= {len(c)} routines and {len(c_data)} data, both ways; windows-sys has {len(witness)} of them")
+    sources = rust_sources()
+    structures = rust_structures(sources)
+    measured, unknown = c_structures(structures)
+    found += unknown + compare_structures(measured, structures, aliases_of(sources))
+    texts = [(CRATE / "include" / name).read_text() for name in headers()]
+    found += compare_levels(levels_in_headers(texts), sources)
+    found += compare_rules("\n".join(texts), (CRATE / "src/verifier/rule.rs").read_text())
+    print("\n".join(found) if found else f"= {len(c)} routines and {len(c_data)} data, both ways, {len(measured)} structures; windows-sys has {len(witness)} of the routines")
     return 1 if found else 0
 
 

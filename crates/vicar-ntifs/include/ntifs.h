@@ -1458,6 +1458,12 @@ _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI NTSTATUS NT
 PsImpersonateClient(_Inout_ PETHREAD Thread, _In_opt_ PACCESS_TOKEN Token, _In_ BOOLEAN CopyOnOpen, _In_ BOOLEAN EffectiveOnly,
                     _In_ SECURITY_IMPERSONATION_LEVEL ImpersonationLevel);
 
+/* PsRevertThreadToSelf: ends all impersonation of a thread. Never fails. */
+_IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI VOID NTAPI PsRevertThreadToSelf(_In_ PETHREAD Thread);
+
+/* PsIsThreadImpersonating: whether a thread acts as somebody, at whatever level. */
+_IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI BOOLEAN NTAPI PsIsThreadImpersonating(_In_ PETHREAD Thread);
+
 /* PsRevertToSelf: ends all impersonation of the calling thread. Never fails. */
 _IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI VOID NTAPI PsRevertToSelf(VOID);
 
@@ -1493,6 +1499,15 @@ PsReferenceImpersonationToken(_Inout_ PETHREAD Thread, _Out_ PBOOLEAN CopyOnOpen
  * Owns    the caller gives it back with PsDereferencePrimaryToken.
  */
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI PACCESS_TOKEN NTAPI PsReferencePrimaryToken(_Inout_ PEPROCESS Process);
+
+/*
+ * PsReferenceEffectiveToken: the token a thread acts with: its impersonation token or, with TokenPrimary, its process's; then
+ * EffectiveOnly is FALSE and ImpersonationLevel is not written.
+ * Owns    the caller gives it back with ObDereferenceObject.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI PACCESS_TOKEN NTAPI
+PsReferenceEffectiveToken(_In_ PETHREAD Thread, _Out_ PTOKEN_TYPE TokenType, _Out_ PBOOLEAN EffectiveOnly,
+                          _Out_ PSECURITY_IMPERSONATION_LEVEL ImpersonationLevel);
 
 /* PsDereferenceImpersonationToken: gives one reference back; NULL is ignored. IRQL below DISPATCH_LEVEL. */
 _IRQL_requires_max_(APC_LEVEL) NTKERNELAPI VOID NTAPI PsDereferenceImpersonationToken(_In_opt_ PACCESS_TOKEN ImpersonationToken);
@@ -1775,7 +1790,7 @@ PsCreateSystemThread(_Out_ PHANDLE ThreadHandle, _In_ ULONG DesiredAccess, _In_o
                      _In_opt_ PVOID StartContext);
 
 /* PsTerminateSystemThread: ends the calling system thread and does not return. Status: STATUS_INVALID_PARAMETER from any other. */
-_IRQL_requires_max_(APC_LEVEL) NTKERNELAPI NTSTATUS NTAPI PsTerminateSystemThread(_In_ NTSTATUS ExitStatus);
+_IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI NTSTATUS NTAPI PsTerminateSystemThread(_In_ NTSTATUS ExitStatus);
 
 /* IoThreadToProcess: the process of a thread; not a reference. */
 _IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI PEPROCESS NTAPI IoThreadToProcess(_In_ PETHREAD Thread);
@@ -1804,6 +1819,13 @@ ObReferenceObjectByHandle(_In_ HANDLE Handle, _In_ ACCESS_MASK DesiredAccess, _I
                           _In_ KPROCESSOR_MODE AccessMode, _Outptr_ PVOID *Object, _Out_opt_ POBJECT_HANDLE_INFORMATION HandleInformation);
 
 /*
+ * ObReferenceObjectByPointer: takes one more reference to an object of a type.
+ * Status  STATUS_OBJECT_TYPE_MISMATCH.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI NTSTATUS NTAPI ObReferenceObjectByPointer(
+    _In_ PVOID Object, _In_ ACCESS_MASK DesiredAccess, _In_opt_ POBJECT_TYPE ObjectType, _In_ KPROCESSOR_MODE AccessMode);
+
+/*
  * ObOpenObjectByPointer: a handle to an object.
  * UserMode, or OBJ_FORCE_ACCESS_CHECK, checks the calling thread against the object's descriptor.
  * Owns    the caller closes *Handle with ZwClose.
@@ -1815,6 +1837,15 @@ ObOpenObjectByPointer(_In_ PVOID Object, _In_ ULONG HandleAttributes, _In_opt_ P
 
 /* ZwClose: closes a handle. Status: STATUS_INVALID_HANDLE. */
 _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwClose(_In_ HANDLE Handle);
+
+/*
+ * A Zw routine is the kernel's own call. The Nt routine of the same name is for whoever ExGetPreviousMode names: for UserMode handles,
+ * pointers and rights are checked as a program's.
+ */
+_IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtClose(_In_ HANDLE Handle);
+
+/* ExGetPreviousMode: whose request the calling thread works on. */
+_IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI KPROCESSOR_MODE NTAPI ExGetPreviousMode(VOID);
 
 /* The handles that mean the calling thread and its process. */
 #define NtCurrentProcess() ((HANDLE)(LONG_PTR)-1)
@@ -1832,9 +1863,16 @@ _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI
 ZwOpenThreadTokenEx(_In_ HANDLE ThreadHandle, _In_ ACCESS_MASK DesiredAccess, _In_ BOOLEAN OpenAsSelf, _In_ ULONG HandleAttributes,
                     _Out_ PHANDLE TokenHandle);
 
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI
+NtOpenThreadTokenEx(_In_ HANDLE ThreadHandle, _In_ ACCESS_MASK DesiredAccess, _In_ BOOLEAN OpenAsSelf, _In_ ULONG HandleAttributes,
+                    _Out_ PHANDLE TokenHandle);
+
 /* ZwOpenProcessTokenEx: the primary token of a process. Owns and Status as ZwOpenThreadTokenEx. */
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI
 ZwOpenProcessTokenEx(_In_ HANDLE ProcessHandle, _In_ ACCESS_MASK DesiredAccess, _In_ ULONG HandleAttributes, _Out_ PHANDLE TokenHandle);
+
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI
+NtOpenProcessTokenEx(_In_ HANDLE ProcessHandle, _In_ ACCESS_MASK DesiredAccess, _In_ ULONG HandleAttributes, _Out_ PHANDLE TokenHandle);
 
 /*
  * ZwDuplicateToken: another token of the same identity. The level comes from the quality of service in ObjectAttributes.
@@ -1844,6 +1882,10 @@ ZwOpenProcessTokenEx(_In_ HANDLE ProcessHandle, _In_ ACCESS_MASK DesiredAccess, 
  */
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI
 ZwDuplicateToken(_In_ HANDLE ExistingTokenHandle, _In_ ACCESS_MASK DesiredAccess, _In_opt_ POBJECT_ATTRIBUTES ObjectAttributes,
+                 _In_ BOOLEAN EffectiveOnly, _In_ TOKEN_TYPE Type, _Out_ PHANDLE NewTokenHandle);
+
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI
+NtDuplicateToken(_In_ HANDLE ExistingTokenHandle, _In_ ACCESS_MASK DesiredAccess, _In_opt_ POBJECT_ATTRIBUTES ObjectAttributes,
                  _In_ BOOLEAN EffectiveOnly, _In_ TOKEN_TYPE Type, _Out_ PHANDLE NewTokenHandle);
 
 /*
@@ -1863,11 +1905,25 @@ _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI
 ZwSetInformationThread(_In_ HANDLE ThreadHandle, _In_ THREADINFOCLASS ThreadInformationClass, _In_ PVOID ThreadInformation,
                        _In_ ULONG ThreadInformationLength);
 
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI
+NtSetInformationThread(_In_ HANDLE ThreadHandle, _In_ THREADINFOCLASS ThreadInformationClass, _In_ PVOID ThreadInformation,
+                       _In_ ULONG ThreadInformationLength);
+
+/*
+ * ZwImpersonateThread: lets the server's thread act as the client's, as SeCreateClientSecurity and SeImpersonateClientEx would.
+ * Status  STATUS_INVALID_PARAMETER, STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_BAD_IMPERSONATION_LEVEL, and those of both.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwImpersonateThread(
+    _In_ HANDLE ServerThreadHandle, _In_ HANDLE ClientThreadHandle, _In_ PSECURITY_QUALITY_OF_SERVICE SecurityQos);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtImpersonateThread(
+    _In_ HANDLE ServerThreadHandle, _In_ HANDLE ClientThreadHandle, _In_ PSECURITY_QUALITY_OF_SERVICE SecurityQos);
+
 /*
  * NtImpersonateAnonymousToken: lets a thread act as the anonymous user, at SecurityImpersonation.
  * Status  STATUS_INVALID_HANDLE, STATUS_ACCESS_DENIED: the handle lacks THREAD_IMPERSONATE, or the calling process is restricted.
  */
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtImpersonateAnonymousToken(_In_ HANDLE ThreadHandle);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwImpersonateAnonymousToken(_In_ HANDLE ThreadHandle);
 
 /* ------------------------------------------------------------------------------------------------- Memory, work, levels */
 
@@ -1923,6 +1979,9 @@ _IRQL_requires_max_(APC_LEVEL) NTKERNELAPI VOID NTAPI KeEnterCriticalRegion(VOID
 
 /* KeLeaveCriticalRegion: ends one KeEnterCriticalRegion. */
 _IRQL_requires_max_(APC_LEVEL) NTKERNELAPI VOID NTAPI KeLeaveCriticalRegion(VOID);
+
+/* KeAreApcsDisabled: whether the calling thread is in a critical region. */
+_IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI BOOLEAN NTAPI KeAreApcsDisabled(VOID);
 
 /* ------------------------------------------------------------------------------------------------- Strings and masks */
 
