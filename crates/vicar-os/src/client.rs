@@ -1,13 +1,15 @@
 //! A client, as the server may act as it.
 
 use crate::UnixIdentity;
+use crate::delegation::{self, DelegatedCredential, DelegationError};
+use crate::enter::Purpose;
 use crate::project::{ProjectError, Projection, project};
 use crate::switch::place::Target;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use vicar_kernel::{Qos, Reach};
-use vicar_nt::ImpersonationLevel;
+use vicar_nt::{ImpersonationLevel, NtStatus};
 
 /// Who a client is and how far a server may go in acting as it, captured once and never re-read from the client.
 ///
@@ -28,6 +30,7 @@ struct Inner {
     server: u64,
     captured_as: UnixIdentity,
     rules: Arc<Projection>,
+    delegated: Option<Arc<dyn DelegatedCredential>>,
     current: Mutex<Arc<Projected>>,
 }
 
@@ -56,6 +59,7 @@ pub(crate) struct IdentityKey {
     server_state: u64,
     level: ImpersonationLevel,
     reach: Reach,
+    purpose: Purpose,
 }
 
 static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
@@ -65,6 +69,7 @@ impl ClientContext {
         kernel: vicar_kernel::ClientContext,
         server: u64,
         rules: &Arc<Projection>,
+        delegated: Option<Arc<dyn DelegatedCredential>>,
     ) -> Result<Self, ProjectError> {
         let projected = Projected::of(&kernel, rules)?;
         let inner = Inner {
@@ -73,6 +78,7 @@ impl ClientContext {
             server,
             captured_as: projected.identity.clone(),
             rules: Arc::clone(rules),
+            delegated,
             current: Mutex::new(Arc::new(projected)),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -84,10 +90,31 @@ impl ClientContext {
         self.inner.generation
     }
 
-    /// What the client was on this system when it was captured.
+    /// What the client was on this system when it was captured. For the server's own records; what the client allows to be
+    /// known is [`Self::named`].
     #[must_use]
     pub fn identity(&self) -> &UnixIdentity {
         &self.inner.captured_as
+    }
+
+    /// Returns who the client is, if it allows the server to know.
+    ///
+    /// # Errors
+    /// - STATUS_CANT_OPEN_ANONYMOUS at level Anonymous.
+    ///
+    /// # NT
+    /// Opening the token of a thread that impersonates at level Anonymous.
+    pub fn named(&self) -> Result<&UnixIdentity, NtStatus> {
+        if self.level().may_identify() { Ok(&self.inner.captured_as) } else { Err(NtStatus::CANT_OPEN_ANONYMOUS) }
+    }
+
+    /// Returns what the client handed over for acting towards others.
+    ///
+    /// # Errors
+    /// - [`DelegationError::NotDelegated`] for every client below level Delegation.
+    /// - [`DelegationError::Expired`] when the credential has ended. Local work goes on as before.
+    pub fn delegated(&self) -> Result<&Arc<dyn DelegatedCredential>, DelegationError> {
+        delegation::good(self.inner.delegated.as_ref())
     }
 
     /// How far the client lets the server go; what a thread really gets is decided by the gate.
@@ -111,13 +138,14 @@ impl ClientContext {
     }
 
     /// What an identity taken on now depends on. Two atomic reads, no lock.
-    pub(crate) fn key(&self, server_state: u64) -> IdentityKey {
+    pub(crate) fn key(&self, server_state: u64, purpose: Purpose) -> IdentityKey {
         IdentityKey {
             generation: self.inner.generation,
             client_state: self.inner.kernel.token().state_id(),
             server_state,
             level: self.inner.kernel.level(),
             reach: self.inner.kernel.reach(),
+            purpose,
         }
     }
 

@@ -72,6 +72,10 @@ pub enum Misuse {
     ForeignThread,
     /// The context was made by another [`Server`].
     ForeignContext,
+    /// Nobody has told this thread whom to act as; see [`crate::MailboxThread`].
+    ActsForNobody,
+    /// This thread has a mailbox already.
+    AlreadyRegistered,
 }
 
 impl fmt::Display for Misuse {
@@ -80,6 +84,8 @@ impl fmt::Display for Misuse {
             Self::AlreadyImpersonating => "this thread already acts as a client",
             Self::ForeignThread => "this thread does not have the server's identity",
             Self::ForeignContext => "the client context belongs to another server",
+            Self::ActsForNobody => "this thread was told to act for nobody",
+            Self::AlreadyRegistered => "this thread has a mailbox already",
         })
     }
 }
@@ -95,6 +101,8 @@ pub enum EnterError {
         /// The step of the gate that lowered it; `None` when the client itself allowed no more.
         gate_step: Option<GateStep>,
     },
+    /// The client does not even allow the server to know who it is.
+    BelowIdentification,
     /// Impersonation was refused with this status.
     Refused(NtStatus),
     /// The Linux kernel cannot hold the token.
@@ -116,6 +124,7 @@ impl fmt::Display for EnterError {
             Self::BelowImpersonation { level, gate_step: None } => {
                 write!(f, "level {level:?} does not allow acting as the client")
             }
+            Self::BelowIdentification => f.write_str("level Anonymous does not allow asking about the client"),
             Self::Refused(status) => write!(f, "impersonation refused: {status}"),
             Self::Project(error) => error.fmt(f),
             Self::CannotProject => f.write_str(
@@ -156,6 +165,15 @@ impl Drop for Acting {
     }
 }
 
+/// What a thread takes a client's identity on for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Work as the client; needs level Impersonation.
+    Act,
+    /// Questions of ours, see [`crate::question`]; needs level Identification.
+    Ask,
+}
+
 /// A thread of one server: its record in the portable kernel and its identity in this one, always changed together.
 pub(crate) struct ServerThread {
     server: Server,
@@ -180,7 +198,7 @@ impl ServerThread {
     ///
     /// # Errors
     /// - [`EnterError`]; record and kernel are what they were.
-    pub(crate) fn enter(&mut self, context: &ClientContext) -> Result<Shown, EnterError> {
+    pub(crate) fn enter(&mut self, context: &ClientContext, purpose: Purpose) -> Result<Shown, EnterError> {
         if context.server() != self.server.id() {
             return Err(EnterError::Misuse(Misuse::ForeignContext));
         }
@@ -190,8 +208,12 @@ impl ServerThread {
             Outcome::Downgraded { step } => Some(step),
         };
         let level = pending.level();
-        if !level.may_act_locally() {
-            return Err(EnterError::BelowImpersonation { level, gate_step });
+        match purpose {
+            Purpose::Act if !level.may_act_locally() => {
+                return Err(EnterError::BelowImpersonation { level, gate_step });
+            }
+            Purpose::Ask if !level.may_identify() => return Err(EnterError::BelowIdentification),
+            Purpose::Act | Purpose::Ask => {}
         }
         let projected = context.projected().map_err(EnterError::Project)?;
         let shown = match &mut self.place {
@@ -249,11 +271,12 @@ impl fmt::Debug for ServerThread {
 pub(crate) fn run_as<R>(
     server: &Server,
     context: &ClientContext,
+    purpose: Purpose,
     work: impl FnOnce(&AsClient<'_>) -> R,
 ) -> Result<R, EnterError> {
     let _acting = Acting::begin().map_err(EnterError::Misuse)?;
     let mut thread = ServerThread::adopt(server)?;
-    let shown = thread.enter(context)?;
+    let shown = thread.enter(context, purpose)?;
     // When `work` unwinds, `thread` is dropped: the identity ends before the panic leaves this function.
     Ok(work(&AsClient::new(&shown)))
 }

@@ -13,28 +13,35 @@
 
 pub mod capability;
 mod client;
+pub mod delegation;
 mod enter;
 pub mod fs;
 mod identity;
+mod mailbox;
 mod pool;
 mod project;
+pub mod question;
 mod server;
 pub mod sidmap;
 pub mod source;
 pub mod supervisor;
 pub mod switch;
 
+mod sync;
 mod sys;
 #[cfg(test)]
 mod testing;
 
 pub use client::ClientContext;
+pub use delegation::{DelegatedCredential, DelegationError};
 pub use enter::{AsClient, EnterError, Misuse, Shown, acts_as_client};
 pub use identity::{IdentityError, KernelGid, KernelUid, UnixIdentity};
+pub use mailbox::{MailboxError, MailboxThread, SafePoint, ThreadHandle};
 pub use pool::{
     AdoptError, Answer, ClientThread, ClientThreadOptions, ClientThreads, DEFAULT_UMASK, PoolError, RunError,
 };
 pub use project::{ProjectError, Projection, RootClients, project};
+pub use question::{Could, Question, Want};
 pub use server::{
     AnonymousError, LogonError, Powerless, SelfTest, Server, StartError, StartOptions, StartReport, Starting,
 };

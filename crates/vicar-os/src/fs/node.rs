@@ -108,12 +108,16 @@ impl Node {
     ///
     /// # Source
     /// faccessat2(2) with `AT_EACCESS`, Linux 5.8; access(2) would answer for the real ids.
-    pub fn access(&self, _: &AsClient<'_>, access: Access) -> Result<(), FsError> {
+    pub fn access(&self, as_client: &AsClient<'_>, access: Access) -> Result<(), FsError> {
         let wanted = match access {
             Access::Read => rustix::fs::Access::READ_OK,
             Access::Write => rustix::fs::Access::WRITE_OK,
             Access::WriteAndSearch => rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
         };
+        self.may(as_client, wanted)
+    }
+
+    pub(crate) fn may(&self, _: &AsClient<'_>, wanted: rustix::fs::Access) -> Result<(), FsError> {
         accessat(CWD, self.magic_path(), wanted, AtFlags::EACCESS).map_err(FsError::os("access"))
     }
 

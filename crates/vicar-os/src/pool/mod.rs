@@ -10,7 +10,8 @@ pub use answer::Answer;
 pub use sticky::{AdoptError, ClientThread, DEFAULT_UMASK};
 
 use crate::client::ClientContext;
-use crate::enter::{AsClient, EnterError};
+use crate::enter::{AsClient, EnterError, Purpose};
+use crate::question::{AskError, Could, Question};
 use crate::server::Server;
 use core::fmt;
 use schedule::{Limits, Placed, Schedule};
@@ -108,6 +109,7 @@ type Work = Box<dyn FnOnce(Result<&AsClient<'_>, RunError>) + Send>;
 
 struct Job {
     client: ClientContext,
+    purpose: Purpose,
     work: Work,
 }
 
@@ -198,6 +200,15 @@ impl ClientThreads {
         client: &ClientContext,
         work: impl FnOnce(&AsClient<'_>) -> R + Send + 'static,
     ) -> Answer<R> {
+        self.give(client, Purpose::Act, work)
+    }
+
+    fn give<R: Send + 'static>(
+        &self,
+        client: &ClientContext,
+        purpose: Purpose,
+        work: impl FnOnce(&AsClient<'_>) -> R + Send + 'static,
+    ) -> Answer<R> {
         let (promise, answer) = answer::pair();
         let work: Work = Box::new(move |entered| match entered {
             Ok(as_client) => match catch_unwind(AssertUnwindSafe(|| work(as_client))) {
@@ -209,7 +220,7 @@ impl ClientThreads {
             },
             Err(error) => promise.keep(Err(error)),
         });
-        self.submit(Job { client: client.clone(), work });
+        self.submit(Job { client: client.clone(), purpose, work });
         answer
     }
 
@@ -223,6 +234,23 @@ impl ClientThreads {
         work: impl FnOnce(&AsClient<'_>) -> R + Send + 'static,
     ) -> Result<R, RunError> {
         self.run(client, work).wait()
+    }
+
+    /// Asks the kernel, on one of the threads, whether the client could do something. Blocks for the answer.
+    ///
+    /// # Errors
+    /// - As for [`ClientThread::could`]; [`AskError::Busy`] when the client has too many jobs waiting or the threads end.
+    ///
+    /// # Cost
+    /// One hand-over between threads and three system calls; the switch only when no idle thread asked about this client
+    /// last.
+    pub fn could(&self, client: &ClientContext, question: &Question) -> Result<Could, AskError> {
+        let question = question.clone();
+        match self.give(client, Purpose::Ask, move |as_client| question.put(as_client)).wait() {
+            Ok(answer) => answer,
+            Err(RunError::Enter(error)) => Err(AskError::Enter(error)),
+            Err(RunError::Panicked | RunError::Busy | RunError::Closed) => Err(AskError::Busy),
+        }
     }
 
     fn submit(&self, job: Job) {
@@ -297,7 +325,7 @@ fn client_thread(server: &Server, shared: &Shared, seat: usize, umask: u32, read
         let work = job.work;
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let mut work = Some(work);
-            let entered = thread.run(&job.client, |as_client| {
+            let entered = thread.run_for(job.purpose, &job.client, |as_client| {
                 if let Some(work) = work.take() {
                     work(Ok(as_client));
                 }

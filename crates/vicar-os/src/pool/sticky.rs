@@ -1,7 +1,8 @@
 //! One client thread: rests as nobody, keeps its last client, never is the server.
 
 use crate::client::{ClientContext, IdentityKey};
-use crate::enter::{Acting, AsClient, EnterError, ServerThread, Shown};
+use crate::enter::{Acting, AsClient, EnterError, Purpose, ServerThread, Shown};
+use crate::question::{AskError, Could, Question};
 use crate::server::Server;
 use crate::switch::place::die;
 use crate::sys;
@@ -56,7 +57,7 @@ impl ClientThread {
     ///
     /// # Identity
     /// Afterwards the thread is anonymous, has its own working directory (`/`) and umask, an empty session keyring, all
-    /// signals blocked, and a filter that refuses clone, fork and exec.
+    /// signals blocked, and a filter that refuses clone, fork, exec and every use of keys.
     ///
     /// # Source
     /// unshare(2) CLONE_FS, umask(2), keyctl(2), pthread_sigmask(3), seccomp(2).
@@ -66,7 +67,7 @@ impl ClientThread {
         rustix::process::chdir("/").map_err(at("chdir"))?;
         rustix::process::umask(Mode::from_raw_mode(umask));
         sys::keyring::join_empty_session().map_err(at("keyctl KEYCTL_JOIN_SESSION_KEYRING"))?;
-        sys::seccomp::refuse_tasks_and_programs().map_err(at("seccomp"))?;
+        sys::seccomp::refuse_tasks_programs_and_keys().map_err(at("seccomp"))?;
         let not_ours = |_error| AdoptError { operation: "checking the thread's identity", errno: libc::EPERM };
         let mut thread = ServerThread::adopt(server).map_err(not_ours)?;
         thread.rest().map_err(|error| AdoptError { operation: "becoming anonymous", errno: error.errno })?;
@@ -82,8 +83,28 @@ impl ClientThread {
     /// The same client again: two atomic reads and a comparison. Another client: four credential calls and three
     /// readings (one call more when the server is not root).
     pub fn run<R>(&mut self, client: &ClientContext, work: impl FnOnce(&AsClient<'_>) -> R) -> Result<R, EnterError> {
+        self.run_for(Purpose::Act, client, work)
+    }
+
+    /// Asks the kernel whether the client could do something.
+    ///
+    /// # Errors
+    /// - [`AskError`]; there is no answer. [`EnterError::BelowIdentification`] at level Anonymous.
+    ///
+    /// # NT
+    /// An access check by a server that impersonates at level Identification.
+    pub fn could(&mut self, client: &ClientContext, question: &Question) -> Result<Could, AskError> {
+        self.run_for(Purpose::Ask, client, |as_client| question.put(as_client)).map_err(AskError::Enter)?
+    }
+
+    pub(super) fn run_for<R>(
+        &mut self,
+        purpose: Purpose,
+        client: &ClientContext,
+        work: impl FnOnce(&AsClient<'_>) -> R,
+    ) -> Result<R, EnterError> {
         let _acting = Acting::begin().map_err(EnterError::Misuse)?;
-        let key = client.key(self.server.primary_state());
+        let key = client.key(self.server.primary_state(), purpose);
         let shown = match &self.held {
             Some((held, shown)) if *held == key => {
                 self.entries = self.entries.wrapping_add(1);
@@ -92,19 +113,37 @@ impl ClientThread {
                 }
                 shown
             }
-            Some(_) | None => self.take_on(client, key)?,
+            Some(_) | None => self.take_on(client, key, purpose)?,
         };
         Ok(work(&AsClient::new(shown)))
     }
 
-    fn take_on(&mut self, client: &ClientContext, key: IdentityKey) -> Result<&Shown, EnterError> {
-        match self.thread.enter(client) {
+    fn take_on(&mut self, client: &ClientContext, key: IdentityKey, purpose: Purpose) -> Result<&Shown, EnterError> {
+        match self.thread.enter(client, purpose) {
             Ok(shown) => Ok(&self.held.insert((key, shown)).1),
             Err(error) => {
                 self.release();
                 Err(error)
             }
         }
+    }
+
+    /// Takes the client's identity on and keeps it. On an error the thread is what it was, unlike after [`Self::run`].
+    pub(crate) fn hold(&mut self, client: &ClientContext) -> Result<&Shown, EnterError> {
+        let key = client.key(self.server.primary_state(), Purpose::Act);
+        if self.held.as_ref().is_none_or(|(held, _)| *held != key) {
+            let shown = self.thread.enter(client, Purpose::Act)?;
+            self.held = Some((key, shown));
+        }
+        match &self.held {
+            Some((_, shown)) => Ok(shown),
+            // Put there above.
+            None => Err(EnterError::CannotProject),
+        }
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
     }
 
     /// Lets go of the last client: the thread is nobody again, or the process ends.

@@ -10,9 +10,12 @@ pub use probe::SelfTest;
 pub use start::{Powerless, StartError, StartOptions, StartReport, Starting};
 
 use crate::client::ClientContext;
-use crate::enter::{self, AsClient, EnterError};
+use crate::delegation::{self, DelegatedCredential, DelegationError};
+use crate::enter::{self, AsClient, EnterError, Purpose};
+use crate::mailbox::Mailboxes;
 use crate::pool::{ClientThreadOptions, ClientThreads, PoolError};
 use crate::project::{ProjectError, Projection};
+use crate::question::{AskError, Could, Question};
 use crate::switch::place::{Base, Target};
 use crate::{UnixIdentity, sidmap};
 use core::fmt;
@@ -56,6 +59,7 @@ struct Inner {
     can_switch: bool,
     own: UnixIdentity,
     report: StartReport,
+    mailboxes: Mailboxes,
 }
 
 /// Why a client could not be logged on.
@@ -66,6 +70,8 @@ pub enum LogonError {
     Refused(NtStatus),
     /// The identity is one that no client may have here.
     Project(ProjectError),
+    /// Level Delegation without a credential that the client delegated.
+    Delegation(DelegationError),
 }
 
 impl fmt::Display for LogonError {
@@ -73,6 +79,7 @@ impl fmt::Display for LogonError {
         match self {
             Self::Refused(status) => write!(f, "logon refused: {status}"),
             Self::Project(error) => error.fmt(f),
+            Self::Delegation(error) => error.fmt(f),
         }
     }
 }
@@ -124,19 +131,48 @@ impl Server {
     /// Makes a client as [`Self::logon`] does, with the quality of service the client chose.
     ///
     /// # Errors
-    /// - As [`Self::logon`]; STATUS_BAD_IMPERSONATION_LEVEL for a level above Impersonation: local proof of identity
-    ///   carries nothing that could be forwarded.
+    /// - As [`Self::logon`]; [`LogonError::Delegation`] for a level above Impersonation: local proof of identity carries
+    ///   nothing that could be forwarded.
     pub fn logon_with(&self, kind: LogonKind, identity: &UnixIdentity, qos: Qos) -> Result<ClientContext, LogonError> {
+        if qos.level == ImpersonationLevel::Delegation {
+            return Err(LogonError::Delegation(DelegationError::NotDelegated));
+        }
+        self.logon_at(ImpersonationLevel::Impersonation, kind, identity, qos, None)
+    }
+
+    /// Makes a client at level Delegation, with the credential that it handed over for acting towards others.
+    ///
+    /// # Errors
+    /// - As [`Self::logon`]; [`LogonError::Delegation`] when the credential has ended.
+    ///
+    /// # Identity
+    /// On this machine as at level Impersonation. The credential is reached through [`ClientContext::delegated`] only.
+    pub fn logon_delegated(
+        &self,
+        kind: LogonKind,
+        identity: &UnixIdentity,
+        credential: Arc<dyn DelegatedCredential>,
+    ) -> Result<ClientContext, LogonError> {
+        let level = ImpersonationLevel::Delegation;
+        let qos = Qos { level, tracking: Tracking::Static, reach: Reach::EffectiveOnly };
+        delegation::good(Some(&credential)).map_err(LogonError::Delegation)?;
+        self.logon_at(level, kind, identity, qos, Some(credential))
+    }
+
+    fn logon_at(
+        &self,
+        level: ImpersonationLevel,
+        kind: LogonKind,
+        identity: &UnixIdentity,
+        qos: Qos,
+        delegated: Option<Arc<dyn DelegatedCredential>>,
+    ) -> Result<ClientContext, LogonError> {
         let state = token::of_client(identity, kind, &self.inner.rules).map_err(LogonError::Refused)?;
         let session = self.inner.system.logon(kind, None).map_err(LogonError::Refused)?;
-        let spec = TokenSpec {
-            state,
-            kind: TokenKind::Impersonation(ImpersonationLevel::Impersonation),
-            source: *b"vicar-os",
-            origin: Luid::from_u64(0),
-        };
+        let spec =
+            TokenSpec { state, kind: TokenKind::Impersonation(level), source: *b"vicar-os", origin: Luid::from_u64(0) };
         let token = session.create_token(spec).map_err(LogonError::Refused)?;
-        self.context_from_token(&token, qos)
+        self.context_of(&token, qos, delegated)
     }
 
     /// Makes a context from a token of this server's [`System`].
@@ -144,10 +180,23 @@ impl Server {
     /// # Errors
     /// - [`LogonError::Refused`] by the capture rules (spec of `SeCreateClientSecurity`).
     /// - [`LogonError::Project`] when the token is not something that this kernel can hold.
+    /// - [`LogonError::Delegation`] for level Delegation: a token is no credential.
     pub fn context_from_token(&self, token: &TokenRef, qos: Qos) -> Result<ClientContext, LogonError> {
+        if qos.level == ImpersonationLevel::Delegation {
+            return Err(LogonError::Delegation(DelegationError::NotDelegated));
+        }
+        self.context_of(token, qos, None)
+    }
+
+    fn context_of(
+        &self,
+        token: &TokenRef,
+        qos: Qos,
+        delegated: Option<Arc<dyn DelegatedCredential>>,
+    ) -> Result<ClientContext, LogonError> {
         let kernel =
             vicar_kernel::ClientContext::from_token(token, qos, Locality::Local).map_err(LogonError::Refused)?;
-        ClientContext::new(kernel, self.inner.id, &self.inner.rules).map_err(LogonError::Project)
+        ClientContext::new(kernel, self.inner.id, &self.inner.rules, delegated).map_err(LogonError::Project)
     }
 
     /// Runs `work` with the client's identity and returns its result; this thread is the server again afterwards.
@@ -172,7 +221,24 @@ impl Server {
     #[doc(alias = "SeImpersonateClientEx")]
     #[doc(alias = "SeStopImpersonatingClient")]
     pub fn run_as<R>(&self, client: &ClientContext, work: impl FnOnce(&AsClient<'_>) -> R) -> Result<R, EnterError> {
-        enter::run_as(self, client, work)
+        enter::run_as(self, client, Purpose::Act, work)
+    }
+
+    /// Asks the kernel whether the client could do something, without doing it or any part of it.
+    ///
+    /// Level Identification is enough. See [`crate::question`] for what an answer is worth.
+    ///
+    /// # Errors
+    /// - [`AskError`]; there is no answer. [`EnterError::BelowIdentification`] at level Anonymous.
+    ///
+    /// # Identity
+    /// The calling thread has the client's identity for the time of the question, during which nothing else runs on it;
+    /// [`ClientThreads::could`] asks on a thread of its own.
+    ///
+    /// # NT
+    /// An access check by a server that impersonates at level Identification.
+    pub fn could(&self, client: &ClientContext, question: &Question) -> Result<Could, AskError> {
+        enter::run_as(self, client, Purpose::Ask, |as_client| question.put(as_client)).map_err(AskError::Enter)?
     }
 
     /// Starts threads that do nothing but act as clients and rest powerless.
@@ -193,6 +259,10 @@ impl Server {
         let remove = LuidAndAttributes::new(Privilege::Impersonate, PrivilegeAttributes::REMOVED);
         // A token without the privilege is what was asked for, so there is no answer to look at.
         let _ = self.inner.primary.adjust_privileges(&[remove]);
+    }
+
+    pub(crate) fn mailboxes(&self) -> &Mailboxes {
+        &self.inner.mailboxes
     }
 
     pub(crate) fn id(&self) -> u64 {

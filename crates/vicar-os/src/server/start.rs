@@ -3,15 +3,18 @@
 use super::anonymous::{self, AnonymousError};
 use super::probe::{self, ProbeError, SelfTest};
 use super::{Inner, NEXT_SERVER, Server, token};
+use crate::mailbox::Mailboxes;
 use crate::project::{Projection, RootClients};
 use crate::supervisor::{ForkError, Supervisor, SupervisorOptions};
 use crate::switch::SwitchError;
 use crate::switch::calls::{CredentialCalls as _, Kernel, Observed};
 use crate::switch::place::{Base, Target};
 use crate::switch::powers::{self, Powers, PowersError};
+use crate::sys;
 use crate::{IdentityError, KernelGid, KernelUid, UnixIdentity};
 use core::fmt;
 use rustix::fs::{Gid, Uid};
+use rustix::io::Errno;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use vicar_kernel::{LogonKind, Policy, Process, Profile, System, TokenKind, TokenSpec};
@@ -61,6 +64,13 @@ pub enum StartError {
         /// What the kernel answered, when the test could not be run.
         errno: Option<i32>,
     },
+    /// The server's keys could not be put out of its clients' reach.
+    Keyring {
+        /// What was wrong, or being done.
+        what: &'static str,
+        /// What the kernel answered.
+        errno: i32,
+    },
     /// The server's token could not be made.
     Token(NtStatus),
     /// The supervisor could not be started.
@@ -83,6 +93,7 @@ impl fmt::Display for StartError {
             Self::SelfTest { what, errno: Some(errno) } => {
                 write!(f, "self-test: {what}: {}", std::io::Error::from_raw_os_error(*errno))
             }
+            Self::Keyring { what, errno } => write!(f, "{what}: {}", std::io::Error::from_raw_os_error(*errno)),
             Self::Token(status) => write!(f, "the server's token: {status}"),
             Self::Supervisor(error) => error.fmt(f),
         }
@@ -171,9 +182,11 @@ impl Starting {
     /// - [`StartError`]; the process must end.
     ///
     /// # Identity
-    /// Afterwards the process holds CAP_SETUID and CAP_SETGID if it can change identities with them, else nothing.
+    /// Afterwards the process holds CAP_SETUID and CAP_SETGID if it can change identities with them, else nothing. It has a
+    /// new, empty session keyring.
     pub fn finish(self) -> Result<Server, StartError> {
         single_threaded()?;
+        give_up_keys()?;
         let mut powers = powers::give_up().map_err(StartError::Powers)?;
         let observed = observe()?;
         let own = identity_of(&observed)?;
@@ -219,8 +232,21 @@ impl Starting {
             can_switch,
             own,
             report: StartReport { kernel: self.kernel, powers, self_test, powerless },
+            mailboxes: Mailboxes::default(),
         };
         Ok(Server { inner: Arc::new(inner) })
+    }
+}
+
+/// Leaves the session keyring behind, whose keys a thread would still possess while it acts as a client. A keyring of the
+/// process cannot be left behind, so there must be none.
+fn give_up_keys() -> Result<(), StartError> {
+    let failed = |what| move |errno: Errno| StartError::Keyring { what, errno: errno.raw_os_error() };
+    sys::keyring::join_empty_session().map_err(failed("leaving the session keyring"))?;
+    match sys::keyring::has_process_keyring() {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(failed("clients would possess the process keyring")(Errno::EXIST)),
+        Err(errno) => Err(failed("looking for a process keyring")(errno)),
     }
 }
 
@@ -252,6 +278,19 @@ fn version(release: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_with_a_keyring_of_its_own_is_no_server() {
+        let name = "server::start::tests::a_process_with_a_keyring_of_its_own_is_no_server";
+        crate::testing::passes_alone(name, || {
+            if !sys::keyring::works_here() {
+                return eprintln!("skipped: no keyrings here");
+            }
+            assert!(give_up_keys().is_ok());
+            sys::keyring::make_process_keyring();
+            assert!(matches!(give_up_keys(), Err(StartError::Keyring { .. })));
+        });
+    }
 
     #[test]
     fn releases_have_a_version() {

@@ -8,7 +8,8 @@ const ARCHITECTURE: u32 = 0xC000_003E;
 #[cfg(target_arch = "aarch64")]
 const ARCHITECTURE: u32 = 0xC000_00B7;
 
-/// Calls that would make a task which keeps the client's identity for life, or a program that could regain the server's.
+/// Calls that would make a task which keeps the client's identity for life, a program that could regain the server's, or
+/// the use of keys that belong to the server.
 #[cfg(target_arch = "x86_64")]
 const REFUSED: &[libc::c_long] = &[
     libc::SYS_clone,
@@ -20,6 +21,9 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
 ];
 #[cfg(target_arch = "aarch64")]
 const REFUSED: &[libc::c_long] = &[
@@ -30,6 +34,9 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
 ];
 
 /// First call number of the x32 interface, which shares the x86-64 architecture value.
@@ -71,13 +78,13 @@ fn program() -> Vec<libc::sock_filter> {
     filter
 }
 
-/// Makes the calling thread unable to create tasks, execute programs or touch another process's memory, for good.
+/// Makes the calling thread unable to create tasks, execute programs, touch another process's memory or use keys, for good.
 ///
 /// Also sets `no_new_privs` on the thread, which the filter needs.
 ///
 /// # Source
 /// seccomp(2), prctl(2) PR_SET_NO_NEW_PRIVS.
-pub(crate) fn refuse_tasks_and_programs() -> Result<(), Errno> {
+pub(crate) fn refuse_tasks_programs_and_keys() -> Result<(), Errno> {
     rustix::thread::set_no_new_privs(true)?;
     let mut filter = program();
     let program = libc::sock_fprog {
@@ -103,7 +110,7 @@ mod tests {
     #[test]
     fn a_filtered_thread_makes_no_task_and_runs_no_program() {
         std::thread::spawn(|| {
-            refuse_tasks_and_programs().unwrap();
+            refuse_tasks_programs_and_keys().unwrap();
             let thread = std::thread::Builder::new().spawn(|| ()).map(|_| ());
             assert_eq!(thread.unwrap_err().raw_os_error(), Some(libc::EPERM));
             let program = std::process::Command::new("/bin/true").status();

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use vicar_os::{ClientContext, ClientThread, ClientThreadOptions, ClientThreads, DEFAULT_UMASK, Server};
+use std::time::Duration;
+use vicar_os::{ClientContext, ClientThread, ClientThreadOptions, ClientThreads, DEFAULT_UMASK, Server, ThreadHandle};
 
 /// Something to do as a client, and what is said about it.
 pub(crate) type Job = Box<dyn FnOnce() -> String + Send>;
@@ -22,6 +23,7 @@ pub(crate) const ROADS: &[Road] = &[
     Road { name: "scoped", start: scoped },
     Road { name: "threads", start: threads },
     Road { name: "own thread", start: own_thread },
+    Road { name: "mailbox", start: mailbox },
 ];
 
 fn scoped(server: &Server) -> Act {
@@ -55,6 +57,62 @@ fn own_thread(server: &Server) -> Act {
         give.send((client.clone(), job, answer)).map_err(|_ended| "the thread has ended".to_owned())?;
         answered.recv().map_err(|_ended| "the job panicked".to_owned())?
     })
+}
+
+/// A job for the thread that was told whom to act as, and where its answer goes.
+type Order = (Job, std::sync::mpsc::Sender<Result<String, String>>);
+
+/// Another thread, which is told whom to act as and then what to do.
+fn mailbox(server: &Server) -> Act {
+    let (give, orders) = channel::<Option<Order>>();
+    let (tell, told) = channel::<ThreadHandle>();
+    let own = server.clone();
+    let thread = std::thread::spawn(move || {
+        let mut thread = ClientThread::adopt(&own, DEFAULT_UMASK).unwrap().register().unwrap();
+        tell.send(thread.handle()).unwrap();
+        loop {
+            let _ = thread.wait(None);
+            // What follows every request: a job, or nothing when the request was refused.
+            match orders.recv() {
+                Ok(Some((job, answer))) => {
+                    let _ = answer.send(thread.run(|_| job()).map_err(|error| error.to_string()));
+                }
+                Ok(None) => {}
+                Err(_ended) => return,
+            }
+        }
+    });
+    let handle = told.recv().ok();
+    let thread = Told { server: server.clone(), handle, ending: Ending { give: Some(give), thread: Some(thread) } };
+    Box::new(move |client, job| {
+        let ended = "the thread has ended".to_owned();
+        let (Some(handle), Some(give)) = (&thread.handle, &thread.ending.give) else { return Err(ended) };
+        let asked = thread.server.impersonate_on(handle, client, PATIENCE);
+        let (answer, answered) = channel();
+        let order = asked.is_ok().then_some((job, answer));
+        give.send(order).map_err(|_ended| ended)?;
+        asked.map_err(|error| error.to_string())?;
+        answered.recv().map_err(|_ended| "the job panicked".to_owned())?
+    })
+}
+
+/// Longer than any test takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Ends the thread that waits for requests: the last one tells it to look for what follows, which is nothing.
+struct Told {
+    server: Server,
+    handle: Option<ThreadHandle>,
+    ending: Ending<Option<Order>>,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        drop(self.ending.give.take());
+        if let Some(handle) = &self.handle {
+            let _ = self.server.revert_on(handle, PATIENCE);
+        }
+    }
 }
 
 /// Waits for its thread when it is dropped.
