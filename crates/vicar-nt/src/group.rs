@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Deref;
 
 use crate::sid::{Sid, SidRef};
-use crate::sid_index::SidIndex;
+use crate::sid_index::{Filter, Key, SidIndex};
 
 bitflags::bitflags! {
     /// What a token says about one of its groups.
@@ -94,24 +94,29 @@ impl GroupList {
     /// # Cost
     /// Does not grow with the list, unless SIDs were chosen to collide: then with the logarithm of their number.
     pub fn find<'a>(&'a self, sid: SidRef<'a>) -> impl Iterator<Item = &'a Group> {
-        self.index.find(sid, &self.entries, |group| &group.sid)
+        self.find_key(Key::new(sid))
     }
 
-    /// Returns whether it takes no search to know that no entry has this SID.
     #[inline]
-    pub(crate) fn surely_lacks(&self, sid: SidRef<'_>) -> bool {
-        self.index.surely_lacks(sid)
+    fn find_key<'a>(&'a self, key: Key<'a>) -> impl Iterator<Item = &'a Group> {
+        self.index.find(key, &self.entries, |group| &group.sid)
+    }
+
+    /// Returns what says which SIDs no entry has, for these and one more.
+    #[inline]
+    pub(crate) fn filter(&self, also: Key<'_>) -> Filter<'_> {
+        self.index.filter(also)
     }
 
     /// Returns whether an entry with this SID has attributes of a kind.
     #[inline]
-    pub(crate) fn holds(&self, sid: SidRef<'_>, counts: impl Fn(GroupAttributes) -> bool) -> bool {
-        !self.index.surely_lacks(sid) && self.finds(sid, counts)
+    pub(crate) fn holds(&self, key: Key<'_>, counts: impl Fn(GroupAttributes) -> bool) -> bool {
+        !self.index.surely_lacks(key) && self.finds(key, counts)
     }
 
     #[inline(never)]
-    fn finds(&self, sid: SidRef<'_>, counts: impl Fn(GroupAttributes) -> bool) -> bool {
-        self.find(sid).any(|group| counts(group.attributes))
+    fn finds(&self, key: Key<'_>, counts: impl Fn(GroupAttributes) -> bool) -> bool {
+        self.find_key(key).any(|group| counts(group.attributes))
     }
 
     /// Returns the bytes a copy of this list needs.

@@ -35,6 +35,12 @@ impl RequestedMask {
         self.0 & GENERIC_BITS != 0
     }
 
+    /// Returns whether this, mapped, could have a right of `open`, whatever the type.
+    #[inline]
+    pub(crate) const fn may_intersect(self, open: AccessMask) -> bool {
+        self.0 & (open.0 | GENERIC_BITS) != 0
+    }
+
     /// Returns whether the caller asks for as much as it may have.
     #[must_use]
     pub const fn wants_maximum(self) -> bool {

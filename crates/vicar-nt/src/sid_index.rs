@@ -11,6 +11,48 @@ use alloc::vec::Vec;
 
 use crate::sid::{Sid, SidRef};
 
+/// A SID and what the tables go by, computed once for all of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key<'a> {
+    sid: SidRef<'a>,
+    hash: u64,
+}
+
+impl<'a> Key<'a> {
+    #[inline]
+    pub(crate) fn new(sid: SidRef<'a>) -> Self {
+        Self { sid, hash: hash(sid) }
+    }
+
+    #[inline]
+    pub(crate) const fn sid(self) -> SidRef<'a> {
+        self.sid
+    }
+}
+
+/// Says which SIDs a list surely has not, and one more beside those it has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filter<'a> {
+    /// At least one; a power of two of them.
+    words: &'a [u64],
+    /// How far a hash is shifted to become the number of a bit.
+    shift: u32,
+    /// The hash of the one more.
+    also: u64,
+}
+
+impl Filter<'_> {
+    /// Of nothing it is sure.
+    pub(crate) const UNSURE: Filter<'static> = Filter { words: &[u64::MAX], shift: 58, also: 0 };
+
+    /// Returns whether it takes no search to know that this SID is none of them.
+    #[inline]
+    pub(crate) fn surely_lacks(self, key: Key<'_>) -> bool {
+        let (word, bit) = place(key.hash, self.shift);
+        key.hash != self.also && self.words.get(word).is_none_or(|word| word & bit == 0)
+    }
+}
+
 /// The positions of SIDs in a list, by SID.
 #[derive(Clone, Debug)]
 pub(crate) struct SidIndex {
@@ -67,9 +109,15 @@ impl SidIndex {
 
     /// Returns whether it takes no search to know that no entry has this SID.
     #[inline]
-    pub(crate) fn surely_lacks(&self, sid: SidRef<'_>) -> bool {
-        let (word, bit) = place(hash(sid), self.filter_shift);
+    pub(crate) fn surely_lacks(&self, key: Key<'_>) -> bool {
+        let (word, bit) = place(key.hash, self.filter_shift);
         self.filter.get(word).is_none_or(|word| word & bit == 0)
+    }
+
+    /// Returns what says which SIDs no entry has, for these and one more.
+    #[inline]
+    pub(crate) fn filter(&self, also: Key<'_>) -> Filter<'_> {
+        Filter { words: &self.filter, shift: self.filter_shift, also: also.hash }
     }
 
     /// Returns the positions of the entries that have this SID, in order; `list` holds the entries, `sid_of` says which SID
@@ -77,26 +125,26 @@ impl SidIndex {
     #[inline]
     pub(crate) fn find<'a, T>(
         &'a self,
-        sid: SidRef<'a>,
+        key: Key<'a>,
         list: &'a [T],
         sid_of: fn(&T) -> &Sid,
     ) -> impl Iterator<Item = &'a T> {
-        let tail = sid.tail();
-        let slots = self.candidates(sid, tail, list, sid_of);
+        let tail = key.sid.tail();
+        let slots = self.candidates(key, tail, list, sid_of);
         slots.iter().filter(move |slot| slot.tail == tail).filter_map(move |slot| {
             let entry = list.get(usize::try_from(slot.at).ok()?)?;
-            (*sid_of(entry) == sid).then_some(entry)
+            (*sid_of(entry) == key.sid).then_some(entry)
         })
     }
 
     #[inline]
-    fn candidates<T>(&self, sid: SidRef<'_>, tail: u64, list: &[T], sid_of: fn(&T) -> &Sid) -> &[Slot] {
-        let number = shifted(hash(sid), self.shift);
+    fn candidates<T>(&self, key: Key<'_>, tail: u64, list: &[T], sid_of: fn(&T) -> &Sid) -> &[Slot] {
+        let number = shifted(key.hash, self.shift);
         let Some([start, end, ..]) = self.starts.get(number..) else { return &[] };
         let (Ok(start), Ok(end)) = (usize::try_from(*start), usize::try_from(*end)) else { return &[] };
         match self.slots.get(start..end) {
             Some(slots) if slots.len() <= SHORT => slots,
-            Some(slots) => narrowed(slots, sid, tail, list, sid_of),
+            Some(slots) => narrowed(slots, key.sid, tail, list, sid_of),
             None => &[],
         }
     }
@@ -145,8 +193,12 @@ mod tests {
     fn found(list: &[Sid], sid: &Sid) -> Vec<usize> {
         let numbered: Vec<(usize, Sid)> = list.iter().copied().enumerate().collect();
         let index = SidIndex::new(list.iter());
-        let found: Vec<usize> = index.find(sid.as_ref(), &numbered, |(_, sid)| sid).map(|(at, _)| *at).collect();
-        assert!(found.is_empty() || !index.surely_lacks(sid.as_ref()));
+        let key = Key::new(sid.as_ref());
+        let found: Vec<usize> = index.find(key, &numbered, |(_, sid)| sid).map(|(at, _)| *at).collect();
+        assert!(found.is_empty() || !index.surely_lacks(key));
+        let other = Key::new(crate::well_known::EVERYONE.as_ref());
+        assert_eq!(index.filter(other).surely_lacks(key), index.surely_lacks(key));
+        assert!(!index.filter(key).surely_lacks(key) && !Filter::UNSURE.surely_lacks(key));
         found
     }
 

@@ -3,9 +3,8 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::acl::ace::{Ace, AceFlags, AceKind};
 use crate::acl::entry::Entry;
-use crate::acl::{Acl, HEADER_LEN};
+use crate::acl::{Ace, AceFlags, AceKind, Acl, HEADER_LEN};
 use crate::guid::Guid;
 use crate::integrity::IntegrityLevel;
 use crate::mask::RequestedMask;

@@ -7,17 +7,20 @@
 mod ace;
 mod build;
 mod entry;
+mod kind;
 mod order;
 mod whole;
 
 use alloc::sync::Arc;
 use core::fmt;
 
-pub use ace::{Ace, AceFlags, AceKind, AceParts, Compound};
+pub use ace::{Ace, AceFlags, AceParts, Compound};
 pub use build::{AclBuilder, AclTooLong};
 pub use entry::{ApplicationData, Entry, FilterChange, Inheritance, LabelPolicy, Outcomes, RightsEntry};
+pub use kind::AceKind;
+pub(crate) use kind::{Data, Role};
 pub use order::Canonical;
-pub(crate) use whole::{PlainParts, WholeAce, WholeAces};
+pub(crate) use whole::{WholeAce, WholeAces};
 
 use crate::wire::{Malformed, ParseError, Reader};
 
@@ -111,16 +114,19 @@ impl<'a> AclRef<'a> {
         Aces { rest: self.bytes.get(HEADER_LEN..).unwrap_or(&[]), left: self.count() }
     }
 
-    /// Returns the entries in stored order, not taken apart.
+    /// Returns the entries with their numbers in stored order, not taken apart.
     #[inline]
     pub(crate) fn whole_aces(self) -> WholeAces<'a> {
-        WholeAces { rest: self.bytes.get(HEADER_LEN..).unwrap_or(&[]), left: self.count() }
+        WholeAces { rest: self.bytes.get(HEADER_LEN..).unwrap_or(&[]), at: 0, count: self.count() }
     }
 
     /// Returns the first effective entry of a type.
     #[inline]
     pub(crate) fn first_effective(self, kind: AceKind) -> Option<Ace<'a>> {
-        self.whole_aces().find(|ace| ace.kind() == kind && ace.is_effective()).and_then(WholeAce::read)
+        self.whole_aces()
+            .map(|(_, ace)| ace)
+            .find(|ace| ace.kind() == kind && ace.is_effective())
+            .and_then(WholeAce::read)
     }
 
     /// Copies the ACL out.

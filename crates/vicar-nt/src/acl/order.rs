@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use crate::acl::{Ace, AceFlags, AceKind, Acl, AclRef, AclTooLong};
+use crate::acl::{Ace, AceFlags, AceKind, Acl, AclRef, AclTooLong, Role};
 use crate::mask::{AccessMask, GenericMapping};
 
 /// Where an entry stands among others in canonical order.
@@ -106,27 +106,17 @@ fn rank(ace: &Ace<'_>) -> Rank {
 }
 
 const fn direction(kind: AceKind) -> Direction {
-    match kind {
-        AceKind::Deny | AceKind::DenyObject | AceKind::DenyCallback | AceKind::DenyCallbackObject => Direction::Takes,
-        AceKind::Allow
-        | AceKind::AllowObject
-        | AceKind::AllowCallback
-        | AceKind::AllowCallbackObject
-        | AceKind::AllowCompound => Direction::Gives,
-        AceKind::Audit
-        | AceKind::Alarm
-        | AceKind::AuditObject
-        | AceKind::AlarmObject
-        | AceKind::AuditCallback
-        | AceKind::AlarmCallback
-        | AceKind::AuditCallbackObject
-        | AceKind::AlarmCallbackObject
-        | AceKind::MandatoryLabel
-        | AceKind::ResourceAttribute
-        | AceKind::ScopedPolicy
-        | AceKind::TrustLabel
-        | AceKind::AccessFilter
-        | AceKind::Unknown(_) => Direction::Neither,
+    match kind.role() {
+        Role::Deny => Direction::Takes,
+        Role::Allow | Role::AllowThrough => Direction::Gives,
+        Role::Audit
+        | Role::Alarm
+        | Role::Label
+        | Role::Attribute
+        | Role::Policy
+        | Role::Trust
+        | Role::Filter
+        | Role::Unknown => Direction::Neither,
     }
 }
 

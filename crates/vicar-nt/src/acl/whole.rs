@@ -11,18 +11,53 @@ pub(crate) struct WholeAce<'a> {
     bytes: &'a [u8],
 }
 
-/// What an allow or deny entry says that is about the object itself and has no condition.
+/// An allow or deny entry that is about the object itself and has no condition.
 #[derive(Clone, Copy)]
-pub(crate) struct PlainParts<'a> {
-    pub(crate) is_allow: bool,
-    pub(crate) mask: RequestedMask,
-    pub(crate) sid: SidRef<'a>,
+pub(crate) struct PlainAce<'a> {
+    /// Type, flags, size, mask, and the first eight bytes of the SID.
+    front: &'a [u8; 16],
+    bytes: &'a [u8],
+}
+
+impl<'a> PlainAce<'a> {
+    #[inline]
+    pub(crate) const fn is_allow(self) -> bool {
+        let [number, ..] = self.front;
+        *number == 0
+    }
+
+    /// Whether the entry takes part in evaluations of its object.
+    #[inline]
+    pub(crate) const fn is_effective(self) -> bool {
+        let [_, flags, ..] = self.front;
+        *flags & AceFlags::INHERIT_ONLY.bits() == 0
+    }
+
+    #[inline]
+    pub(crate) const fn mask(self) -> RequestedMask {
+        let [_, _, _, _, a, b, c, d, ..] = self.front;
+        RequestedMask(u32::from_le_bytes([*a, *b, *c, *d]))
+    }
+
+    /// Whether the SID has one sub-authority.
+    #[inline]
+    pub(crate) const fn has_short_sid(self) -> bool {
+        let [_, _, _, _, _, _, _, _, _, count, ..] = self.front;
+        *count == 1
+    }
+
+    /// The SID. Validation saw that it fits.
+    #[inline]
+    pub(crate) fn sid(self) -> Option<SidRef<'a>> {
+        let [_, _, _, _, _, _, _, _, _, count @ 0..=15, ..] = self.front else { return None };
+        self.bytes.get(8..usize::from(*count).wrapping_mul(4).wrapping_add(16)).map(SidRef::validated)
+    }
 }
 
 impl<'a> WholeAce<'a> {
     /// The number of the type.
     #[inline]
-    pub(crate) const fn number(self) -> u8 {
+    const fn number(self) -> u8 {
         match self.bytes {
             [number, ..] => *number,
             [] => u8::MAX,
@@ -43,17 +78,12 @@ impl<'a> WholeAce<'a> {
         }
     }
 
-    /// Reads mask and SID of an entry that is about the object itself and has no condition. Everything else is for
+    /// Looks at an entry that is about the object itself and has no condition. Everything else is for
     /// [`read`](Self::read).
     #[inline]
-    pub(crate) fn plain_parts(self) -> Option<PlainParts<'a>> {
-        let [number @ 0..=1, _, _, _, a, b, c, d, sid @ ..] = self.bytes else { return None };
-        let [1, count @ 0..=15, ..] = sid else { return None };
-        Some(PlainParts {
-            is_allow: *number == 0,
-            mask: RequestedMask(u32::from_le_bytes([*a, *b, *c, *d])),
-            sid: SidRef::validated(sid.get(..usize::from(*count).wrapping_mul(4).wrapping_add(8))?),
-        })
+    pub(crate) fn plain(self) -> Option<PlainAce<'a>> {
+        let front = self.bytes.first_chunk::<16>()?;
+        matches!(front, [0..=1, ..]).then_some(PlainAce { front, bytes: self.bytes })
     }
 
     /// Takes the entry apart. Validation did the same, so this cannot fail.
@@ -73,23 +103,28 @@ pub(super) fn plain_len(bytes: &[u8]) -> Option<usize> {
     (size.is_multiple_of(4) && size >= needed && size <= bytes.len()).then_some(size)
 }
 
-/// The entries of a validated ACL, in stored order, not taken apart.
+/// The entries of a validated ACL with their numbers, in stored order, not taken apart.
 #[derive(Clone)]
 pub(crate) struct WholeAces<'a> {
     pub(super) rest: &'a [u8],
-    pub(super) left: u16,
+    pub(super) at: u16,
+    pub(super) count: u16,
 }
 
 impl<'a> Iterator for WholeAces<'a> {
-    type Item = WholeAce<'a>;
+    type Item = (u16, WholeAce<'a>);
 
     #[inline]
-    fn next(&mut self) -> Option<WholeAce<'a>> {
-        self.left = self.left.checked_sub(1)?;
+    fn next(&mut self) -> Option<(u16, WholeAce<'a>)> {
+        let at = self.at;
+        if at >= self.count {
+            return None;
+        }
         let [_, _, low, high, ..] = self.rest else { return None };
         let size = usize::from(u16::from_le_bytes([*low, *high]));
         let (bytes, rest) = self.rest.split_at_checked(size)?;
         self.rest = rest;
-        Some(WholeAce { bytes })
+        self.at = at.wrapping_add(1);
+        Some((at, WholeAce { bytes }))
     }
 }

@@ -49,9 +49,9 @@ impl<'a> InForce<'a> {
 
     /// Maps the rights and cuts them down to what the type has.
     fn mapped(mut self, mapping: &GenericMapping) -> Self {
-        if has_rights(self.kind) {
+        if self.kind.has_rights() {
             let mut limit = mapping.all;
-            if is_audit(self.kind) {
+            if self.kind.is_record() {
                 limit |= AccessMask::ACCESS_SYSTEM_SECURITY;
             }
             self.mask = RequestedMask::from(mapping.map(self.mask) & limit);
@@ -71,7 +71,7 @@ impl<'a> InForce<'a> {
     /// Drops the type that inherits; an entry that then names no type is a plain one.
     fn for_this_object(mut self) -> Self {
         if self.inherited_object_type.take().is_some() && self.object_type.is_none() {
-            self.kind = plain(self.kind);
+            self.kind = self.kind.plain();
         }
         self
     }
@@ -80,61 +80,6 @@ impl<'a> InForce<'a> {
         let types = self.kind.has_object_types().then_some((self.object_type, self.inherited_object_type));
         acl.entry(self.kind, flags, self.mask, types, self.sid, self.data)
     }
-}
-
-const fn plain(kind: AceKind) -> AceKind {
-    match kind {
-        AceKind::AllowObject => AceKind::Allow,
-        AceKind::DenyObject => AceKind::Deny,
-        AceKind::AuditObject => AceKind::Audit,
-        AceKind::AlarmObject => AceKind::Alarm,
-        AceKind::AllowCallbackObject => AceKind::AllowCallback,
-        AceKind::DenyCallbackObject => AceKind::DenyCallback,
-        AceKind::AuditCallbackObject => AceKind::AuditCallback,
-        AceKind::AlarmCallbackObject => AceKind::AlarmCallback,
-        AceKind::Allow
-        | AceKind::Deny
-        | AceKind::Audit
-        | AceKind::Alarm
-        | AceKind::AllowCompound
-        | AceKind::AllowCallback
-        | AceKind::DenyCallback
-        | AceKind::AuditCallback
-        | AceKind::AlarmCallback
-        | AceKind::MandatoryLabel
-        | AceKind::ResourceAttribute
-        | AceKind::ScopedPolicy
-        | AceKind::TrustLabel
-        | AceKind::AccessFilter
-        | AceKind::Unknown(_) => kind,
-    }
-}
-
-const fn is_audit(kind: AceKind) -> bool {
-    matches!(
-        kind,
-        AceKind::Audit
-            | AceKind::Alarm
-            | AceKind::AuditObject
-            | AceKind::AlarmObject
-            | AceKind::AuditCallback
-            | AceKind::AlarmCallback
-            | AceKind::AuditCallbackObject
-            | AceKind::AlarmCallbackObject
-    )
-}
-
-/// Whether the mask of a type holds rights of the object.
-const fn has_rights(kind: AceKind) -> bool {
-    !matches!(
-        kind,
-        AceKind::MandatoryLabel
-            | AceKind::ResourceAttribute
-            | AceKind::ScopedPolicy
-            | AceKind::TrustLabel
-            | AceKind::AccessFilter
-            | AceKind::Unknown(_)
-    )
 }
 
 impl Rules<'_> {

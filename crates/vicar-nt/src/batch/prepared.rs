@@ -3,11 +3,11 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::check::{Members, Subject};
+use crate::check::{Members, Pass, Subject};
 use crate::group::Group;
 use crate::level::ImpersonationLevel;
-use crate::sid::{Sid, SidRef};
-use crate::sid_index::SidIndex;
+use crate::sid::Sid;
+use crate::sid_index::{Filter, Key, SidIndex};
 use crate::token::TokenState;
 use crate::well_known;
 
@@ -93,13 +93,13 @@ impl PreparedToken {
     }
 
     #[inline]
-    fn holds(&self, sid: SidRef<'_>, holding: Holding) -> bool {
-        !self.index.surely_lacks(sid) && self.holding(sid).contains(holding)
+    fn holds(&self, key: Key<'_>, holding: Holding) -> bool {
+        !self.index.surely_lacks(key) && self.holding(key).contains(holding)
     }
 
     #[inline(never)]
-    fn holding(&self, sid: SidRef<'_>) -> Holding {
-        let mut found = self.index.find(sid, &self.members, |member| &member.sid);
+    fn holding(&self, key: Key<'_>) -> Holding {
+        let mut found = self.index.find(key, &self.members, |member| &member.sid);
         found.next().map_or(Holding::empty(), |member| member.holding)
     }
 }
@@ -110,30 +110,30 @@ impl From<&TokenState> for PreparedToken {
     }
 }
 
-impl Members for &PreparedToken {
+impl<'m> Members<'m> for &'m PreparedToken {
     #[inline]
-    fn surely_lacks(self, sid: SidRef<'_>) -> bool {
-        self.index.surely_lacks(sid)
+    fn filter(self, _: Pass) -> Filter<'m> {
+        self.index.filter(Key::new(self.state.user.sid.as_ref()))
     }
 
     #[inline]
-    fn allows(self, sid: SidRef<'_>) -> bool {
-        self.holds(sid, Holding::ALLOW)
+    fn allows(self, key: Key<'_>) -> bool {
+        self.holds(key, Holding::ALLOW)
     }
 
     #[inline]
-    fn denies(self, sid: SidRef<'_>) -> bool {
-        self.holds(sid, Holding::DENY)
+    fn denies(self, key: Key<'_>) -> bool {
+        self.holds(key, Holding::DENY)
     }
 
     #[inline]
-    fn restricts(self, sid: SidRef<'_>) -> bool {
-        self.holds(sid, Holding::RESTRICTING)
+    fn restricts(self, key: Key<'_>) -> bool {
+        self.holds(key, Holding::RESTRICTING)
     }
 
     #[inline]
-    fn is_package(self, sid: SidRef<'_>) -> bool {
-        self.holds(sid, Holding::PACKAGE)
+    fn is_package(self, key: Key<'_>) -> bool {
+        self.holds(key, Holding::PACKAGE)
     }
 }
 

@@ -17,7 +17,7 @@ pub use merge::merge;
 pub use query::query;
 pub use set::{Change, SetFlags, set};
 
-use crate::acl::AceKind;
+use crate::acl::{AceKind, Role};
 use crate::mask::AccessMask;
 
 bitflags::bitflags! {
@@ -64,30 +64,13 @@ bitflags::bitflags! {
 impl SecurityInformation {
     /// Returns the part an entry of a SACL belongs to.
     const fn part_of(kind: AceKind) -> Self {
-        match kind {
-            AceKind::MandatoryLabel => Self::LABEL,
-            AceKind::ResourceAttribute => Self::ATTRIBUTE,
-            AceKind::ScopedPolicy => Self::SCOPE,
-            AceKind::TrustLabel => Self::TRUST_LABEL,
-            AceKind::AccessFilter => Self::ACCESS_FILTER,
-            AceKind::Allow
-            | AceKind::Deny
-            | AceKind::Audit
-            | AceKind::Alarm
-            | AceKind::AllowCompound
-            | AceKind::AllowObject
-            | AceKind::DenyObject
-            | AceKind::AuditObject
-            | AceKind::AlarmObject
-            | AceKind::AllowCallback
-            | AceKind::DenyCallback
-            | AceKind::AllowCallbackObject
-            | AceKind::DenyCallbackObject
-            | AceKind::AuditCallback
-            | AceKind::AlarmCallback
-            | AceKind::AuditCallbackObject
-            | AceKind::AlarmCallbackObject
-            | AceKind::Unknown(_) => Self::SACL,
+        match kind.role() {
+            Role::Label => Self::LABEL,
+            Role::Attribute => Self::ATTRIBUTE,
+            Role::Policy => Self::SCOPE,
+            Role::Trust => Self::TRUST_LABEL,
+            Role::Filter => Self::ACCESS_FILTER,
+            Role::Allow | Role::AllowThrough | Role::Deny | Role::Audit | Role::Alarm | Role::Unknown => Self::SACL,
         }
     }
 

@@ -8,7 +8,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::acl::{AceFlags, AceKind, AclRef};
+use crate::acl::{AceFlags, AceKind, AclRef, Role};
 use crate::check::answer::{Denial, Grant, NodeAnswer, Pass};
 use crate::check::members::Members;
 use crate::check::object_types;
@@ -105,11 +105,7 @@ fn recorded<'r, 'a>(request: &'r AccessRequest<'a>) -> Option<Walk<'r, 'a, &'a T
     Some(Walk { request, token, members: token, descriptor, asked: request.asked(), may_stop: false, never_by_entry })
 }
 
-const fn is_audit(kind: AceKind) -> bool {
-    matches!(kind, AceKind::Audit | AceKind::AuditObject | AceKind::AuditCallback | AceKind::AuditCallbackObject)
-}
-
-impl<M: Members> Walk<'_, '_, M> {
+impl<'a, M: Members<'a>> Walk<'_, 'a, M> {
     fn audited(&self, global: AclRef<'_>, outcome: Outcome, about: About) -> Option<AuditedBy> {
         let own = self.audited_by(self.descriptor.sacl().entries(), outcome, about);
         let own = own.map(|index| AuditedBy::Object { index });
@@ -124,7 +120,8 @@ impl<M: Members> Walk<'_, '_, M> {
             true => Effect::Allow,
             false => Effect::Deny,
         };
-        let mut entries = (0u16..).zip(list.aces()).filter(|(_, ace)| is_audit(ace.kind()) && ace.is_effective());
+        let mut entries =
+            (0u16..).zip(list.aces()).filter(|(_, ace)| ace.kind().role() == Role::Audit && ace.is_effective());
         let found = entries.find(|(_, ace)| {
             let Some(parts) = ace.parts() else { return false };
             let mask = self.map(parts.mask);

@@ -22,9 +22,9 @@ const EVERYTHING: AccessMask = AccessMask::truncate(u32::MAX);
 ///
 /// # Errors
 /// The step that refuses something that was asked for.
-pub(super) fn limits<T: Trace>(
+pub(super) fn limits<'a, T: Trace<'a>>(
     request: &AccessRequest<'_>,
-    sacl: AclRef<'_>,
+    sacl: AclRef<'a>,
     asked: AccessMask,
     trace: &mut T,
 ) -> Result<AccessMask, Refusal> {
@@ -51,10 +51,10 @@ pub(super) fn limits<T: Trace>(
 
 /// # Source
 /// Observed; MS-DTYP 2.4.4.1 names the entry type.
-fn trust_limit<T: Trace>(
+fn trust_limit<'a, T: Trace<'a>>(
     request: &AccessRequest<'_>,
     token: &TokenState,
-    sacl: AclRef<'_>,
+    sacl: AclRef<'a>,
     trace: &mut T,
 ) -> AccessMask {
     let Some(label) = sacl.first_effective(AceKind::TrustLabel) else { return EVERYTHING };
@@ -65,7 +65,7 @@ fn trust_limit<T: Trace>(
         true => EVERYTHING,
         false => request.mapping.map(parts.mask) | AccessMask::ACCESS_SYSTEM_SECURITY,
     };
-    trace.step(|| Step::TrustLabel { label: parts.sid.to_sid(), dominates, allowed });
+    trace.step(|| Step::TrustLabel { label: parts.sid, dominates, allowed });
     allowed
 }
 
@@ -79,15 +79,14 @@ pub(crate) fn trust_dominates(subject: SidRef<'_>, object: SidRef<'_>) -> bool {
 
 /// # Source
 /// Observed; MS-DTYP 2.4.4.17 for the condition.
-fn filter_limit<T: Trace>(
+fn filter_limit<'a, T: Trace<'a>>(
     request: &AccessRequest<'_>,
     token: &TokenState,
-    sacl: AclRef<'_>,
+    sacl: AclRef<'a>,
     trace: &mut T,
 ) -> AccessMask {
     let mut allowed = EVERYTHING;
-    let filters =
-        (0u16..).zip(sacl.whole_aces()).filter(|(_, ace)| ace.kind() == AceKind::AccessFilter && ace.is_effective());
+    let filters = sacl.whole_aces().filter(|(_, ace)| ace.kind() == AceKind::AccessFilter && ace.is_effective());
     for (index, filter) in filters {
         let Some(filter) = filter.read() else { continue };
         let Some(parts) = filter.parts() else { continue };
@@ -106,10 +105,10 @@ fn filter_limit<T: Trace>(
 
 /// # Source
 /// MS-DTYP 2.5.3.3.
-fn integrity_limit<T: Trace>(
+fn integrity_limit<'a, T: Trace<'a>>(
     request: &AccessRequest<'_>,
     token: &TokenState,
-    sacl: AclRef<'_>,
+    sacl: AclRef<'a>,
     trace: &mut T,
 ) -> AccessMask {
     let label = sacl.first_effective(AceKind::MandatoryLabel);

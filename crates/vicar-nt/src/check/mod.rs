@@ -16,6 +16,7 @@ mod central;
 mod limit;
 mod members;
 mod object_types;
+mod prepared;
 mod remedy;
 mod request;
 mod staging;
@@ -40,10 +41,10 @@ pub use step::{AceOutcome, CallerRule, IntegrityOutcome, Step};
 use crate::descriptor::{Dacl, DescriptorRef};
 use crate::mask::AccessMask;
 use crate::privilege::{Privilege, PrivilegeMask};
-use crate::reading::Readings;
 use crate::status::NtStatus;
 use crate::token::TokenState;
 use object_types::{Node, Tree};
+use prepared::Prepared;
 pub(crate) use step::Trace;
 use walk::Walk;
 
@@ -105,7 +106,7 @@ pub fn decide<'d>(request: &AccessRequest<'d>) -> Result<Grant<'d>, Denial> {
 ///
 /// # Cost
 /// That of [`decide`], and a growing list of steps.
-pub fn explain<'d>(request: &AccessRequest<'d>) -> (Result<Grant<'d>, Denial>, Vec<Step>) {
+pub fn explain<'d>(request: &AccessRequest<'d>) -> (Result<Grant<'d>, Denial>, Vec<Step<'d>>) {
     let mut steps = Vec::with_capacity(expected_steps(request));
     let answer = evaluate(request, request.subject.effective(), &mut steps);
     (answer, steps)
@@ -144,17 +145,21 @@ pub fn decide_each(request: &AccessRequest<'_>) -> Result<Vec<NodeAnswer>, Denia
         Err(denial) if denial.by.is_about_the_question() => return Err(denial),
         Err(denial) => return Ok(whole(denial.status(), AccessMask::NONE)),
     };
-    let mut nodes = vec![Node::NEW; count];
-    let mut masks = vec![AccessMask::NONE; count];
     let walk = Walk { may_stop: false, ..opened.walk };
     let opened = Prepared { walk, ..opened };
-    if let Err(refusal) = opened.masks(&mut nodes, &mut masks, &mut ()) {
+    let mut nodes = vec![Node::new(opened.limit); count];
+    let read = match (request.object_types, &mut nodes[..]) {
+        ([], [object]) => opened.read(object, &mut ()),
+        (types, nodes) => opened.read(&mut Tree::new(types, nodes), &mut ()),
+    };
+    if let Err(refusal) = read {
         return Ok(whole(refusal.status(), AccessMask::NONE));
     }
     let wants_maximum = request.desired.wants_maximum();
-    Ok(masks
+    Ok(nodes
         .into_iter()
-        .map(|mask| {
+        .map(|node| {
+            let mask = node.left;
             let granted = if wants_maximum { mask } else { mask & walk.asked };
             if mask.contains(walk.asked) && !granted.is_empty() {
                 NodeAnswer { status: NtStatus::SUCCESS, granted: granted | request.previous() }
@@ -190,7 +195,8 @@ impl Refusal {
     }
 }
 
-pub(crate) fn evaluate<'d, M: Members, T: Trace>(
+#[inline]
+pub(crate) fn evaluate<'d, M: Members<'d>, T: Trace<'d>>(
     request: &AccessRequest<'d>,
     members: M,
     trace: &mut T,
@@ -203,8 +209,8 @@ pub(crate) fn evaluate<'d, M: Members, T: Trace>(
     answer.map(|(mask, privileges)| Grant { mask, privileges, of: request.descriptor })
 }
 
-fn conclude<M: Members, T: Trace>(
-    request: &AccessRequest<'_>,
+fn conclude<'a, M: Members<'a>, T: Trace<'a>>(
+    request: &AccessRequest<'a>,
     members: M,
     trace: &mut T,
 ) -> Result<(AccessMask, PrivilegeMask), Denial> {
@@ -212,28 +218,13 @@ fn conclude<M: Members, T: Trace>(
         Opened::Granted(mask, privileges) => return Ok((mask, privileges)),
         Opened::Walk(prepared) => prepared,
     };
-    let asked = prepared.walk.asked;
-    let denied = |by, granted: AccessMask| Denial { missing: asked.without(granted), by };
-    let mut one_node = [Node::NEW];
-    let mut one_mask = [AccessMask::NONE];
-    let mut more: (Vec<Node>, Vec<AccessMask>);
-    let (nodes, masks) = if request.object_types.is_empty() {
-        (&mut one_node[..], &mut one_mask[..])
-    } else {
-        let count = request.object_types.len();
-        more = (vec![Node::NEW; count], vec![AccessMask::NONE; count]);
-        (&mut more.0[..], &mut more.1[..])
-    };
-    let last = prepared.masks(nodes, masks, trace).map_err(|by| denied(by, prepared.by_privilege))?;
-    let root = masks.first().copied().unwrap_or(AccessMask::NONE);
-    if !root.contains(asked) {
-        return Err(denied(last.unwrap_or(Refusal::NotGranted { pass: Pass::Normal }), root));
+    match request.object_types {
+        [] => prepared.conclude(&mut Node::new(prepared.limit), trace),
+        types => {
+            let mut nodes = vec![Node::new(prepared.limit); types.len()];
+            prepared.conclude(&mut Tree::new(types, &mut nodes), trace)
+        }
     }
-    let granted = if request.desired.wants_maximum() { root } else { asked };
-    if granted.is_empty() {
-        return Err(denied(Refusal::NothingAllowed, root));
-    }
-    Ok((granted | request.previous(), prepared.privileges))
 }
 
 /// A check whose first steps are done.
@@ -244,29 +235,9 @@ enum Opened<'r, 'a, M> {
     Walk(Prepared<'r, 'a, M>),
 }
 
-/// Whose DACL is read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum DaclOf {
-    /// The object's own.
-    Object,
-    /// That of a rule of its central policy.
-    Rule,
-}
-
-/// What the steps before the DACL found.
-#[derive(Clone, Copy)]
-struct Prepared<'r, 'a, M> {
-    walk: Walk<'r, 'a, M>,
-    /// What the system lets through.
-    limit: AccessMask,
-    /// What privileges gave.
-    by_privilege: AccessMask,
-    /// Which privileges gave it.
-    privileges: PrivilegeMask,
-}
-
 /// Does everything up to the DACL.
-fn open<'r, 'a, M: Members, T: Trace>(
+#[inline]
+fn open<'r, 'a, M: Members<'a>, T: Trace<'a>>(
     request: &'r AccessRequest<'a>,
     members: M,
     trace: &mut T,
@@ -300,7 +271,8 @@ fn open<'r, 'a, M: Members, T: Trace>(
 }
 
 /// Judges the caller's arguments, by the caller's rules, and finds the descriptor.
-fn judge_question<'r, 'a, T: Trace>(
+#[inline]
+fn judge_question<'r, 'a, T: Trace<'a>>(
     request: &'r AccessRequest<'a>,
     trace: &mut T,
 ) -> Result<&'r DescriptorRef<'a>, Refusal> {
@@ -339,7 +311,7 @@ fn judge_question<'r, 'a, T: Trace>(
 }
 
 /// Tells where the rules of the two interfaces judge these arguments differently, up to the first that refuses.
-fn compare_rules<T: Trace>(request: &AccessRequest<'_>, trace: &mut T) {
+fn compare_rules<'a, T: Trace<'a>>(request: &AccessRequest<'_>, trace: &mut T) {
     let level = request.subject.level();
     let is_complete = request.descriptor.is_some_and(|object| object.owner().is_some() && object.group().is_some());
     let enough = level.map(|level| {
@@ -370,7 +342,8 @@ fn compare_rules<T: Trace>(request: &AccessRequest<'_>, trace: &mut T) {
 ///
 /// # Source
 /// MS-DTYP 2.5.3.2.
-fn privilege_rights<T: Trace>(
+#[inline]
+fn privilege_rights<'a, T: Trace<'a>>(
     token: &TokenState,
     asked: AccessMask,
     trace: &mut T,
@@ -395,105 +368,4 @@ fn privilege_rights<T: Trace>(
         try_privilege(Privilege::Relabel, AccessMask::WRITE_OWNER);
     }
     Ok((rights, used))
-}
-
-impl<M: Members> Prepared<'_, '_, M> {
-    /// Finds what each node is granted, over all DACLs that have a say.
-    ///
-    /// # Returns
-    /// Who refused, should the root not have everything that was asked for.
-    ///
-    /// # Errors
-    /// The entry that refused, when reading may stop there.
-    fn masks<T: Trace>(
-        &self,
-        nodes: &mut [Node],
-        masks: &mut [AccessMask],
-        trace: &mut T,
-    ) -> Result<Option<Refusal>, Refusal> {
-        masks.fill(self.limit);
-        let sacl = self.walk.descriptor.sacl().entries();
-        let mut last = self.narrow(DaclOf::Object, self.walk.descriptor.dacl(), nodes, masks, trace)?;
-        if sacl.count() == 0 {
-            return Ok(last);
-        }
-        for rule in central::rules(self.walk.request, self.walk.token, sacl) {
-            let (index, applies) = (rule.index, rule.applies);
-            if last.is_some() && self.walk.may_stop {
-                break;
-            }
-            trace.step(|| Step::CentralRule { index, applies });
-            if applies {
-                let refused = |_| Refusal::CentralRule { index };
-                let by_rule = self.narrow(DaclOf::Rule, rule.dacl, nodes, masks, trace).map_err(refused)?;
-                last = last.or(by_rule.map(refused));
-            }
-        }
-        Ok(last)
-    }
-
-    /// Reads one DACL in every way the token calls for, and cuts `masks` down to what it grants.
-    fn narrow<T: Trace>(
-        &self,
-        of: DaclOf,
-        dacl: Dacl<'_>,
-        nodes: &mut [Node],
-        masks: &mut [AccessMask],
-        trace: &mut T,
-    ) -> Result<Option<Refusal>, Refusal> {
-        let walk = &self.walk;
-        let asked = walk.asked;
-        let mut last = None;
-        let readings = walk.request.options.readings;
-        let given = match of {
-            DaclOf::Rule if readings.contains(Readings::RULES_WITHOUT_OWNER) => AccessMask::NONE,
-            DaclOf::Rule | DaclOf::Object => self.by_privilege | walk.owner_rights(dacl, trace),
-        };
-        let mut cut = |masks: &mut [AccessMask], index: usize, to: AccessMask, by: Refusal| {
-            if let Some(mask) = masks.get_mut(index) {
-                *mask &= to;
-                if index == 0 && last.is_none() && !to.contains(asked) {
-                    last = Some(by);
-                }
-            }
-        };
-        let types = walk.request.object_types;
-        let mut tree = Tree::new(types, nodes);
-        walk.read(dacl, Pass::Normal, asked.without(given), &mut tree, trace)?;
-        for (index, node) in tree.nodes().iter().enumerate() {
-            cut(masks, index, node.granted | given, Refusal::NotGranted { pass: Pass::Normal });
-        }
-        if walk.token.app_container().is_some() {
-            trace.step(|| Step::Package { granted: tree.root().package });
-            let by_privilege = match readings.contains(Readings::PRIVILEGES_FOR_PACKAGES) {
-                true => self.by_privilege,
-                false => AccessMask::NONE,
-            };
-            for (index, node) in tree.nodes().iter().enumerate() {
-                cut(masks, index, node.package | by_privilege, Refusal::Package);
-            }
-        }
-        if walk.token.is_restricted() {
-            let exempt = self.exempt_from_restriction();
-            let mut tree = Tree::new(types, nodes);
-            walk.read(dacl, Pass::Restricted, asked.without(given | exempt), &mut tree, trace)?;
-            for (index, node) in tree.nodes().iter().enumerate() {
-                cut(masks, index, node.granted | given | exempt, Refusal::NotGranted { pass: Pass::Restricted });
-            }
-        }
-        Ok(last)
-    }
-
-    /// What a write-restricted token may do without its restricting SIDs: everything that is not writing.
-    fn exempt_from_restriction(&self) -> AccessMask {
-        if !self.walk.token.is_write_restricted() {
-            return AccessMask::NONE;
-        }
-        let mapping = &self.walk.request.mapping;
-        let writing = mapping.write.without(mapping.read | mapping.execute);
-        if self.walk.request.options.readings.contains(Readings::WRITING_BY_MAPPING) {
-            return !writing;
-        }
-        !(writing | AccessMask::DELETE | AccessMask::WRITE_DAC | AccessMask::WRITE_OWNER)
-    }
 }

@@ -1,21 +1,92 @@
-//! The tree of object types a question is about, and what each of its nodes was granted.
+//! What a question is about, the object or the types of a list, and what each of its nodes was granted.
 
 use crate::check::request::ObjectType;
 use crate::guid::Guid;
 use crate::mask::AccessMask;
 
-/// What one node was granted and denied so far. The first entry that mentions a right decides about it.
+/// What one node was granted and denied. The first entry that mentions a right decides about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Node {
+    /// By the reading that goes on.
     pub(super) granted: AccessMask,
+    /// By the reading that goes on.
     pub(super) denied: AccessMask,
     /// What the package was granted; nothing is ever denied to it.
     pub(super) package: AccessMask,
+    /// What everything that was read before lets through.
+    pub(super) left: AccessMask,
 }
 
 impl Node {
-    pub(super) const NEW: Self =
-        Self { granted: AccessMask::NONE, denied: AccessMask::NONE, package: AccessMask::NONE };
+    pub(super) const fn new(left: AccessMask) -> Self {
+        Self { granted: AccessMask::NONE, denied: AccessMask::NONE, package: AccessMask::NONE, left }
+    }
+}
+
+/// What entries move rights at: one object, or the tree of types of one.
+pub(super) trait Nodes {
+    const HAS_TYPES: bool;
+
+    fn root(&self) -> Node;
+    /// Which node is of this type.
+    fn find(&self, guid: Guid) -> Option<usize>;
+    /// Grants at a node and below it, and above it what all children have. Returns what is new at the node.
+    fn grant(&mut self, at: usize, mask: AccessMask) -> AccessMask;
+    /// Grants to the package in the same way.
+    fn grant_package(&mut self, at: usize, mask: AccessMask) -> AccessMask;
+    /// Denies at a node, below it, and on everything above it that does not have the right yet. Returns what is new at
+    /// the node.
+    fn deny(&mut self, at: usize, mask: AccessMask) -> AccessMask;
+    /// Begins a reading.
+    fn begin(&mut self);
+    /// Cuts what is left of each node down to what the reading gave it.
+    fn cut(&mut self, given: impl Fn(&Node) -> AccessMask);
+}
+
+/// The object itself, when no types are asked about.
+impl Nodes for Node {
+    const HAS_TYPES: bool = false;
+
+    #[inline]
+    fn root(&self) -> Node {
+        *self
+    }
+
+    #[inline]
+    fn find(&self, _: Guid) -> Option<usize> {
+        None
+    }
+
+    #[inline]
+    fn grant(&mut self, _: usize, mask: AccessMask) -> AccessMask {
+        let moved = mask.without(self.denied | self.granted);
+        self.granted |= moved;
+        moved
+    }
+
+    #[inline]
+    fn grant_package(&mut self, _: usize, mask: AccessMask) -> AccessMask {
+        let moved = mask.without(self.package);
+        self.package |= moved;
+        moved
+    }
+
+    #[inline]
+    fn deny(&mut self, _: usize, mask: AccessMask) -> AccessMask {
+        let moved = mask.without(self.granted | self.denied);
+        self.denied |= moved;
+        moved
+    }
+
+    #[inline]
+    fn begin(&mut self) {
+        *self = Self::new(self.left);
+    }
+
+    #[inline]
+    fn cut(&mut self, given: impl Fn(&Node) -> AccessMask) {
+        self.left &= given(self);
+    }
 }
 
 const DEEPEST: u16 = 4;
@@ -47,35 +118,16 @@ pub(super) fn is_within(types: &[ObjectType], at: usize, node: usize) -> bool {
     node >= at && path.iter().all(|below| below.level > level)
 }
 
-/// The nodes while a DACL is read. Without a list there is one node, the object.
+/// The nodes of a list of types.
 pub(super) struct Tree<'n, 't> {
     types: &'t [ObjectType],
+    /// One for each type.
     nodes: &'n mut [Node],
 }
 
 impl<'n, 't> Tree<'n, 't> {
-    /// `nodes` has one entry per type, or one in all.
     pub(super) fn new(types: &'t [ObjectType], nodes: &'n mut [Node]) -> Self {
-        nodes.fill(Node::NEW);
         Self { types, nodes }
-    }
-
-    #[inline]
-    pub(super) fn root(&self) -> Node {
-        self.nodes.first().copied().unwrap_or(Node::NEW)
-    }
-
-    pub(super) fn nodes(&self) -> &[Node] {
-        self.nodes
-    }
-
-    #[inline]
-    pub(super) fn has_types(&self) -> bool {
-        !self.types.is_empty()
-    }
-
-    pub(super) fn find(&self, guid: Guid) -> Option<usize> {
-        self.types.iter().position(|node| node.guid == guid)
     }
 
     fn level(&self, at: usize) -> u16 {
@@ -94,58 +146,6 @@ impl<'n, 't> Tree<'n, 't> {
         self.types.get(..at)?.iter().rposition(|node| node.level < level)
     }
 
-    /// Grants at a node and below it, and above it what all children have. Returns what is new at the node.
-    #[inline]
-    pub(super) fn grant(&mut self, at: usize, mask: AccessMask) -> AccessMask {
-        if let (true, Some(node)) = (self.types.is_empty(), self.nodes.first_mut()) {
-            let moved = mask.without(node.denied | node.granted);
-            node.granted |= moved;
-            return moved;
-        }
-        self.grant_below(at, mask)
-    }
-
-    #[inline(never)]
-    fn grant_below(&mut self, at: usize, mask: AccessMask) -> AccessMask {
-        let range = self.subtree(at);
-        let mut moved = AccessMask::NONE;
-        for (index, node) in self.nodes.iter_mut().enumerate().skip(range.start).take(range.len()) {
-            let fresh = mask.without(node.denied | node.granted);
-            node.granted |= fresh;
-            if index == at {
-                moved = fresh;
-            }
-        }
-        self.climb(at, |node| node.granted, |node, common| node.granted |= common.without(node.denied));
-        moved
-    }
-
-    /// Grants to the package at a node and below it, and above it what all children have.
-    #[inline]
-    pub(super) fn grant_package(&mut self, at: usize, mask: AccessMask) -> AccessMask {
-        if let (true, Some(node)) = (self.types.is_empty(), self.nodes.first_mut()) {
-            let moved = mask.without(node.package);
-            node.package |= moved;
-            return moved;
-        }
-        self.grant_package_below(at, mask)
-    }
-
-    #[inline(never)]
-    fn grant_package_below(&mut self, at: usize, mask: AccessMask) -> AccessMask {
-        let range = self.subtree(at);
-        let mut moved = AccessMask::NONE;
-        for (index, node) in self.nodes.iter_mut().enumerate().skip(range.start).take(range.len()) {
-            let fresh = mask.without(node.package);
-            node.package |= fresh;
-            if index == at {
-                moved = fresh;
-            }
-        }
-        self.climb(at, |node| node.package, |node, common| node.package |= common);
-        moved
-    }
-
     fn climb(&mut self, at: usize, read: fn(&Node) -> AccessMask, write: fn(&mut Node, AccessMask)) {
         let mut from = at;
         while let Some(parent) = self.parent(from) {
@@ -161,29 +161,48 @@ impl<'n, 't> Tree<'n, 't> {
         }
     }
 
-    /// Denies at a node, below it, and on everything above it that does not have the right yet. Returns what is new at
-    /// the node.
-    #[inline]
-    pub(super) fn deny(&mut self, at: usize, mask: AccessMask) -> AccessMask {
-        if let (true, Some(node)) = (self.types.is_empty(), self.nodes.first_mut()) {
-            let moved = mask.without(node.granted | node.denied);
-            node.denied |= moved;
-            return moved;
-        }
-        self.deny_around(at, mask)
-    }
-
-    #[inline(never)]
-    fn deny_around(&mut self, at: usize, mask: AccessMask) -> AccessMask {
+    /// Moves rights at a node and below it. Returns what is new at the node.
+    fn move_below(&mut self, at: usize, mut give: impl FnMut(&mut Node) -> AccessMask) -> AccessMask {
         let range = self.subtree(at);
         let mut moved = AccessMask::NONE;
         for (index, node) in self.nodes.iter_mut().enumerate().skip(range.start).take(range.len()) {
-            let fresh = mask.without(node.granted | node.denied);
-            node.denied |= fresh;
+            let fresh = give(node);
             if index == at {
                 moved = fresh;
             }
         }
+        moved
+    }
+}
+
+impl Nodes for Tree<'_, '_> {
+    const HAS_TYPES: bool = true;
+
+    fn root(&self) -> Node {
+        self.nodes.first().copied().unwrap_or(Node::new(AccessMask::NONE))
+    }
+
+    fn find(&self, guid: Guid) -> Option<usize> {
+        self.types.iter().position(|node| node.guid == guid)
+    }
+
+    #[inline(never)]
+    fn grant(&mut self, at: usize, mask: AccessMask) -> AccessMask {
+        let moved = self.move_below(at, |node| node.grant(0, mask));
+        self.climb(at, |node| node.granted, |node, common| node.granted |= common.without(node.denied));
+        moved
+    }
+
+    #[inline(never)]
+    fn grant_package(&mut self, at: usize, mask: AccessMask) -> AccessMask {
+        let moved = self.move_below(at, |node| node.grant_package(0, mask));
+        self.climb(at, |node| node.package, |node, common| node.package |= common);
+        moved
+    }
+
+    #[inline(never)]
+    fn deny(&mut self, at: usize, mask: AccessMask) -> AccessMask {
+        let moved = self.move_below(at, |node| node.deny(0, mask));
         let mut from = at;
         while let Some(parent) = self.parent(from) {
             if let Some(node) = self.nodes.get_mut(parent) {
@@ -192,6 +211,14 @@ impl<'n, 't> Tree<'n, 't> {
             from = parent;
         }
         moved
+    }
+
+    fn begin(&mut self) {
+        self.nodes.iter_mut().for_each(Nodes::begin);
+    }
+
+    fn cut(&mut self, given: impl Fn(&Node) -> AccessMask) {
+        self.nodes.iter_mut().for_each(|node| node.cut(&given));
     }
 }
 
@@ -220,13 +247,13 @@ mod tests {
     #[test]
     fn what_all_children_have_the_parent_has() {
         let types = list(&[0, 1, 2, 2, 1]);
-        let mut nodes = [Node::NEW; 5];
+        let mut nodes = [Node::new(AccessMask::NONE); 5];
         let mut tree = Tree::new(&types, &mut nodes);
         let bit = AccessMask::truncate(1);
         let _ = tree.grant(2, bit);
-        assert!(tree.nodes()[1].granted.is_empty());
+        assert!(tree.nodes[1].granted.is_empty());
         let _ = tree.grant(3, bit);
-        assert_eq!(tree.nodes()[1].granted, bit);
+        assert_eq!(tree.nodes[1].granted, bit);
         assert!(tree.root().granted.is_empty());
         let _ = tree.grant(4, bit);
         assert_eq!(tree.root().granted, bit);

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::acl::{Ace, AceKind, Acl, AclRef};
+use crate::acl::{Ace, AceKind, Acl, AclRef, Role};
 use crate::check::answer::Refusal;
 use crate::check::decide;
 use crate::check::request::{AccessRequest, Api, Subject};
@@ -195,13 +195,11 @@ impl Search<'_, '_> {
         let effective = (0u16..).zip(list.aces()).filter(|(_, ace)| ace.is_effective());
         for (index, ace) in effective.take(TRIED) {
             let Some(parts) = ace.parts() else { continue };
-            match side(ace.kind()) {
-                Side::Allow => {
-                    self.try_membership(parts.sid, Basis::Ace(index));
-                    self.try_other_lists(parts.sid, index);
-                }
-                Side::Deny => self.try_without(parts.sid, index),
-                Side::Neither => {}
+            if ace.kind().role() == Role::Deny {
+                self.try_without(parts.sid, index);
+            } else if ace.kind().decides() {
+                self.try_membership(parts.sid, Basis::Ace(index));
+                self.try_other_lists(parts.sid, index);
             }
             if ace.kind().has_data() {
                 self.try_condition(descriptor, list, index, &ace);
@@ -253,7 +251,7 @@ impl Search<'_, '_> {
 
     /// Asks again about an object whose entry has no condition, or is not there.
     fn try_condition(&mut self, descriptor: DescriptorRef<'_>, list: AclRef<'_>, index: u16, ace: &Ace<'_>) {
-        let holds = side(ace.kind()) == Side::Allow;
+        let holds = ace.kind().role() == Role::Allow;
         let mut acl = Acl::builder();
         for (at, other) in (0u16..).zip(list.aces()) {
             acl = match (at == index, other.parts()) {
@@ -270,38 +268,6 @@ impl Search<'_, '_> {
         let Some(changed) = acl.build().ok().and_then(|acl| with_dacl(descriptor, acl)) else { return };
         let helps = decide(&AccessRequest { descriptor: Some(changed.as_ref()), ..*self.request }).is_ok();
         self.note(Remedy::Condition { index, holds }, helps);
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Allow,
-    Deny,
-    Neither,
-}
-
-const fn side(kind: AceKind) -> Side {
-    match kind {
-        AceKind::Allow
-        | AceKind::AllowObject
-        | AceKind::AllowCallback
-        | AceKind::AllowCallbackObject
-        | AceKind::AllowCompound => Side::Allow,
-        AceKind::Deny | AceKind::DenyObject | AceKind::DenyCallback | AceKind::DenyCallbackObject => Side::Deny,
-        AceKind::Audit
-        | AceKind::Alarm
-        | AceKind::AuditObject
-        | AceKind::AlarmObject
-        | AceKind::AuditCallback
-        | AceKind::AlarmCallback
-        | AceKind::AuditCallbackObject
-        | AceKind::AlarmCallbackObject
-        | AceKind::MandatoryLabel
-        | AceKind::ResourceAttribute
-        | AceKind::ScopedPolicy
-        | AceKind::TrustLabel
-        | AceKind::AccessFilter
-        | AceKind::Unknown(_) => Side::Neither,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::integrity::IntegrityLevel;
 use crate::level::ImpersonationLevel;
 use crate::mask::{AccessMask, RequestedMask};
 use crate::privilege::Privilege;
-use crate::sid::Sid;
+use crate::sid::SidRef;
 
 /// What became of one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +68,10 @@ pub enum CallerRule {
     DescriptorIsComplete,
 }
 
-/// One step of a check. Exhaustive on purpose: whoever tells the story must tell all of it.
+/// One step of a check, for as long as what was checked is there. Exhaustive on purpose: whoever tells the story must tell
+/// all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum Step<'a> {
     /// On whose behalf the caller asks.
     Mode(AccessMode),
     /// A rule of the interface that was asked, where it matters which one that is.
@@ -105,7 +106,7 @@ pub enum Step {
     /// The trust label of the object.
     TrustLabel {
         /// The label.
-        label: Sid,
+        label: SidRef<'a>,
         /// Whether the subject's trust dominates it.
         dominates: bool,
         /// What remains possible.
@@ -167,7 +168,7 @@ pub enum Step {
         /// Its type.
         kind: AceKind,
         /// Whom it is about, as it stands in the entry; `None` when the type is unknown.
-        sid: Option<Sid>,
+        sid: Option<SidRef<'a>>,
         /// Its rights, mapped.
         mask: AccessMask,
         /// What became of it.
@@ -202,26 +203,26 @@ pub enum Step {
 }
 
 /// Whoever listens to a check.
-pub(crate) trait Trace {
+pub(crate) trait Trace<'a> {
     /// Whether anybody does: what only matters to a listener need not be found out for nobody.
     const LISTENS: bool;
 
-    fn step(&mut self, step: impl FnOnce() -> Step);
+    fn step(&mut self, step: impl FnOnce() -> Step<'a>);
 }
 
 /// Nobody listens, and no step is ever made.
-impl Trace for () {
+impl<'a> Trace<'a> for () {
     const LISTENS: bool = false;
 
     #[inline]
-    fn step(&mut self, _: impl FnOnce() -> Step) {}
+    fn step(&mut self, _: impl FnOnce() -> Step<'a>) {}
 }
 
-impl Trace for Vec<Step> {
+impl<'a> Trace<'a> for Vec<Step<'a>> {
     const LISTENS: bool = true;
 
     #[inline]
-    fn step(&mut self, step: impl FnOnce() -> Step) {
+    fn step(&mut self, step: impl FnOnce() -> Step<'a>) {
         self.push(step());
     }
 }

@@ -3,10 +3,10 @@
 //! # Source
 //! MS-DTYP 2.5.3.2.
 
-use crate::acl::{Ace, AceKind, AceParts, AclRef, PlainParts, WholeAce};
+use crate::acl::{Ace, AceParts, AclRef, Role, WholeAce};
 use crate::check::answer::{Pass, Refusal};
 use crate::check::members::Members;
-use crate::check::object_types::Tree;
+use crate::check::object_types::Nodes;
 use crate::check::request::{AccessRequest, OwnerWhenWriteRestricted, TypedDenyWithoutList, UnknownAces};
 use crate::check::step::{AceOutcome, Step, Trace};
 use crate::condition::token::SIGNATURE;
@@ -15,6 +15,7 @@ use crate::descriptor::{Dacl, DescriptorRef};
 use crate::mask::{AccessMask, RequestedMask};
 use crate::reading::Readings;
 use crate::sid::SidRef;
+use crate::sid_index::Key;
 use crate::token::TokenState;
 use crate::well_known;
 
@@ -34,41 +35,6 @@ pub(super) struct Walk<'r, 'a, M> {
     pub(super) never_by_entry: AccessMask,
 }
 
-/// What an entry does, whoever it is about.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Effect(Effect),
-    Compound,
-    None,
-    Unknown,
-}
-
-const fn role(kind: AceKind) -> Role {
-    match kind {
-        AceKind::Allow | AceKind::AllowObject | AceKind::AllowCallback | AceKind::AllowCallbackObject => {
-            Role::Effect(Effect::Allow)
-        }
-        AceKind::Deny | AceKind::DenyObject | AceKind::DenyCallback | AceKind::DenyCallbackObject => {
-            Role::Effect(Effect::Deny)
-        }
-        AceKind::AllowCompound => Role::Compound,
-        AceKind::Audit
-        | AceKind::Alarm
-        | AceKind::AuditObject
-        | AceKind::AlarmObject
-        | AceKind::AuditCallback
-        | AceKind::AlarmCallback
-        | AceKind::AuditCallbackObject
-        | AceKind::AlarmCallbackObject
-        | AceKind::MandatoryLabel
-        | AceKind::ResourceAttribute
-        | AceKind::ScopedPolicy
-        | AceKind::TrustLabel
-        | AceKind::AccessFilter => Role::None,
-        AceKind::Unknown(_) => Role::Unknown,
-    }
-}
-
 /// Only a privilege grants ACCESS_SYSTEM_SECURITY, and MAXIMUM_ALLOWED is no right.
 pub(super) fn never_by_entry(request: &AccessRequest<'_>) -> AccessMask {
     let never = AccessMask::ACCESS_SYSTEM_SECURITY.union(AccessMask::MAXIMUM_ALLOWED);
@@ -76,13 +42,6 @@ pub(super) fn never_by_entry(request: &AccessRequest<'_>) -> AccessMask {
         true => never | !request.mapping.all,
         false => never,
     }
-}
-
-const fn is_conditional(kind: AceKind) -> bool {
-    matches!(
-        kind,
-        AceKind::AllowCallback | AceKind::DenyCallback | AceKind::AllowCallbackObject | AceKind::DenyCallbackObject
-    )
 }
 
 /// Whom an entry is about.
@@ -100,15 +59,17 @@ fn may_stand_for_another(sid: SidRef<'_>) -> bool {
 }
 
 fn names_owner_rights(ace: WholeAce<'_>) -> bool {
-    match ace.plain_parts() {
-        Some(parts) => parts.sid == well_known::OWNER_RIGHTS,
-        None => ace.read().is_some_and(|ace| ace.parts().is_some_and(|parts| parts.sid == well_known::OWNER_RIGHTS)),
+    let is_owner_rights = |sid: SidRef<'_>| sid == well_known::OWNER_RIGHTS;
+    match ace.plain() {
+        Some(plain) => plain.has_short_sid() && plain.sid().is_some_and(is_owner_rights),
+        None => ace.read().is_some_and(|ace| ace.parts().is_some_and(|parts| is_owner_rights(parts.sid))),
     }
 }
 
-impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
+impl<'a, M: Members<'a>> Walk<'_, 'a, M> {
     /// Returns what the subject has by owning the object, given a DACL.
-    pub(super) fn owner_rights<T: Trace>(&self, dacl: Dacl<'_>, trace: &mut T) -> AccessMask {
+    #[inline]
+    pub(super) fn owner_rights<T: Trace<'a>>(&self, dacl: Dacl<'_>, trace: &mut T) -> AccessMask {
         let implied = AccessMask::READ_CONTROL | AccessMask::WRITE_DAC;
         if !T::LISTENS && self.may_stop && !self.asked.intersects(implied) {
             return AccessMask::NONE;
@@ -116,10 +77,10 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
         let is_owner = self.descriptor.owner().is_some_and(|owner| self.owns_as(owner));
         // Only an owner has anything to lose by such an entry.
         let has_owner_rights_ace = match dacl {
-            Dacl::List(list) if is_owner => list.whole_aces().any(|ace| {
+            Dacl::List(list) if is_owner => list.whole_aces().any(|(_, ace)| {
                 let is_in_force =
                     ace.is_effective() || self.request.options.readings.contains(Readings::INHERITED_OWNER_RIGHTS);
-                let takes_part = !matches!(role(ace.kind()), Role::None | Role::Unknown) && is_in_force;
+                let takes_part = ace.kind().decides() && is_in_force;
                 names_owner_rights(ace) && takes_part
             }),
             Dacl::List(_) | Dacl::Absent | Dacl::Null => false,
@@ -132,66 +93,94 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
         moved
     }
 
+    #[inline]
     fn owns_as(&self, owner: SidRef<'_>) -> bool {
-        let is_exempt = self.token.is_write_restricted()
-            && self.request.options.owner_when_write_restricted == OwnerWhenWriteRestricted::Implied;
-        let restricted = self.token.is_restricted() && !is_exempt;
-        self.members.allows(owner) && (!restricted || self.members.restricts(owner))
+        let owner = Key::new(owner);
+        self.members.allows(owner) && self.restriction_lets_own(owner)
     }
 
-    /// Reads a DACL once and leaves in `tree` what each node was granted.
+    fn restriction_lets_own(&self, owner: Key<'_>) -> bool {
+        let is_exempt = self.token.is_write_restricted()
+            && self.request.options.owner_when_write_restricted == OwnerWhenWriteRestricted::Implied;
+        !self.token.is_restricted() || is_exempt || self.members.restricts(owner)
+    }
+
+    /// Reads a DACL once and leaves in `nodes` what each was granted.
     ///
     /// # Inputs
     /// - `wanted`: what this reading has to grant to the subject; reading may stop when the root has it.
     ///
     /// # Errors
     /// The entry that refuses, when reading may stop there.
-    pub(super) fn read<T: Trace>(
+    #[inline]
+    pub(super) fn read<N: Nodes, T: Trace<'a>>(
         &self,
-        dacl: Dacl<'_>,
+        dacl: Dacl<'a>,
         pass: Pass,
         wanted: AccessMask,
-        tree: &mut Tree<'_, '_>,
+        nodes: &mut N,
         trace: &mut T,
     ) -> Result<(), Refusal> {
         let list = match dacl {
             Dacl::List(list) => list,
             Dacl::Absent | Dacl::Null => {
                 let granted = self.request.mapping.all | self.asked;
-                let _ = tree.grant(0, granted);
+                let _ = nodes.grant(0, granted);
                 trace.step(|| Step::NoDacl { pass, granted });
                 return Ok(());
             }
         };
-        self.read_list(list, pass, wanted, tree, trace)?;
-        trace.step(|| Step::PassEnd { pass, granted: tree.root().granted });
-        Ok(())
-    }
-
-    fn read_list<T: Trace>(
-        &self,
-        list: AclRef<'_>,
-        pass: Pass,
-        wanted: AccessMask,
-        tree: &mut Tree<'_, '_>,
-        trace: &mut T,
-    ) -> Result<(), Refusal> {
         if self.request.options.unknown_aces == UnknownAces::Refuse {
-            let is_unknown = |ace: &WholeAce<'_>| role(ace.kind()) == Role::Unknown && ace.is_effective();
-            if let Some((index, _)) = (0u16..).zip(list.whole_aces()).find(|(_, ace)| is_unknown(ace)) {
+            let is_unknown = |ace: WholeAce<'_>| ace.kind().role() == Role::Unknown && ace.is_effective();
+            if let Some((index, _)) = list.whole_aces().find(|(_, ace)| is_unknown(*ace)) {
                 return Err(Refusal::UnknownAce { index });
             }
         }
+        self.read_list(list, pass, wanted, nodes, trace)?;
+        trace.step(|| Step::PassEnd { pass, granted: nodes.root().granted });
+        Ok(())
+    }
+
+    /// This is where long lists are read fast: most entries are about rights that are decided or about somebody else, and
+    /// that takes no search to know.
+    fn read_list<N: Nodes, T: Trace<'a>>(
+        &self,
+        list: AclRef<'a>,
+        pass: Pass,
+        wanted: AccessMask,
+        nodes: &mut N,
+        trace: &mut T,
+    ) -> Result<(), Refusal> {
         let has_package = pass == Pass::Normal && self.token.app_container().is_some();
-        let mut open = self.open_rights(tree, has_package);
-        for (index, ace) in (0u16..).zip(list.whole_aces()) {
-            if !T::LISTENS && self.is_idle(ace, open) {
-                continue;
-            }
-            let (mask, sid, outcome) = self.apply_whole(ace, pass, tree);
-            trace.step(|| Step::Ace { pass, index, kind: ace.kind(), sid: sid.map(SidRef::to_sid), mask, outcome });
+        let filter = self.members.filter(pass);
+        let mut open = self.open_rights(nodes, has_package);
+        for (index, ace) in list.whole_aces() {
+            let (mask, sid, outcome) = if let Some(plain) = ace.plain() {
+                if !T::LISTENS && (!plain.is_effective() || !plain.mask().may_intersect(open)) {
+                    continue;
+                }
+                let Some(sid) = plain.sid() else { continue };
+                let key = Key::new(sid);
+                let is_other = !plain.has_short_sid() && filter.surely_lacks(key);
+                if !T::LISTENS && is_other {
+                    continue;
+                }
+                let mask = self.map(plain.mask());
+                let outcome = match plain.is_effective() {
+                    false => AceOutcome::InheritOnly,
+                    true if is_other => AceOutcome::NoMatch,
+                    true => {
+                        let effect = if plain.is_allow() { Effect::Allow } else { Effect::Deny };
+                        Self::move_rights(effect, self.match_key(key, effect, pass), 0, mask, nodes)
+                    }
+                };
+                (mask, Some(sid), outcome)
+            } else {
+                self.apply_whole(ace, pass, nodes)
+            };
+            trace.step(|| Step::Ace { pass, index, kind: ace.kind(), sid, mask, outcome });
             if self.may_stop {
-                let root = tree.root();
+                let root = nodes.root();
                 if root.denied.intersects(wanted) {
                     return Err(Refusal::DenyAce { pass, index });
                 }
@@ -199,7 +188,7 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
                     break;
                 }
             }
-            open = self.open_rights(tree, has_package);
+            open = self.open_rights(nodes, has_package);
         }
         Ok(())
     }
@@ -207,48 +196,29 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
     /// Which rights an entry about the object itself could still move. What was not asked for is not answered, and what
     /// is decided stays so. With object types, everything stays open.
     #[inline]
-    fn open_rights(&self, tree: &Tree<'_, '_>, has_package: bool) -> AccessMask {
-        let root = tree.root();
+    fn open_rights<N: Nodes>(&self, nodes: &N, has_package: bool) -> AccessMask {
+        let root = nodes.root();
         let decided = root.granted | root.denied;
         let decided = if has_package { decided & root.package } else { decided };
-        match (tree.has_types(), self.may_stop) {
+        match (N::HAS_TYPES, self.may_stop) {
             (true, _) => !AccessMask::NONE,
             (false, true) => self.asked.without(decided),
             (false, false) => !decided,
         }
     }
 
-    /// Whether it takes no search to know that an entry changes nothing. This is where long lists are read fast: what is
-    /// not surely idle is taken apart by [`apply`](Self::apply).
-    #[inline]
-    fn is_idle(&self, ace: WholeAce<'_>, open: AccessMask) -> bool {
-        let Some(PlainParts { mask, sid, .. }) = ace.plain_parts() else { return false };
-        !ace.is_effective()
-            || !self.map(mask).intersects(open)
-            || (!may_stand_for_another(sid) && self.members.surely_lacks(sid))
-    }
-
+    /// Takes an entry apart that is not plain, and applies it.
     #[inline(never)]
-    fn apply_whole<'s>(
+    fn apply_whole<'s, N: Nodes>(
         &self,
         ace: WholeAce<'s>,
         pass: Pass,
-        tree: &mut Tree<'_, '_>,
+        nodes: &mut N,
     ) -> (AccessMask, Option<SidRef<'s>>, AceOutcome) {
-        let Some(PlainParts { is_allow, mask, sid }) = ace.plain_parts() else {
-            let Some(ace) = ace.read() else { return (AccessMask::NONE, None, AceOutcome::NotForDacl) };
-            let parts = ace.parts();
-            let mask = parts.map_or(AccessMask::NONE, |parts| self.map(parts.mask));
-            return (mask, parts.map(|parts| parts.sid), self.apply(&ace, mask, pass, tree));
-        };
-        let mask = self.map(mask);
-        let effect = if is_allow { Effect::Allow } else { Effect::Deny };
-        let outcome = if ace.is_effective() {
-            Self::move_rights(effect, self.match_sid(sid, effect, pass), 0, mask, tree)
-        } else {
-            AceOutcome::InheritOnly
-        };
-        (mask, Some(sid), outcome)
+        let Some(ace) = ace.read() else { return (AccessMask::NONE, None, AceOutcome::NotForDacl) };
+        let parts = ace.parts();
+        let mask = parts.map_or(AccessMask::NONE, |parts| self.map(parts.mask));
+        (mask, parts.map(|parts| parts.sid), self.apply(&ace, mask, pass, nodes))
     }
 
     /// The rights of an entry, mapped.
@@ -258,35 +228,42 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
     }
 
     #[inline]
-    fn move_rights(effect: Effect, matched: Match, at: usize, mask: AccessMask, tree: &mut Tree<'_, '_>) -> AceOutcome {
+    fn move_rights<N: Nodes>(effect: Effect, matched: Match, at: usize, mask: AccessMask, nodes: &mut N) -> AceOutcome {
         match (effect, matched) {
-            (Effect::Allow, Match::Subject) => AceOutcome::Granted { moved: tree.grant(at, mask) },
-            (Effect::Allow, Match::Package) => AceOutcome::GrantedToPackage { moved: tree.grant_package(at, mask) },
-            (Effect::Deny, Match::Subject) => AceOutcome::Denied { denied: tree.deny(at, mask) },
+            (Effect::Allow, Match::Subject) => AceOutcome::Granted { moved: nodes.grant(at, mask) },
+            (Effect::Allow, Match::Package) => AceOutcome::GrantedToPackage { moved: nodes.grant_package(at, mask) },
+            (Effect::Deny, Match::Subject) => AceOutcome::Denied { denied: nodes.deny(at, mask) },
             (Effect::Deny, Match::Package) | (_, Match::Nobody) => AceOutcome::NoMatch,
         }
     }
 
-    #[inline(never)]
-    fn apply(&self, ace: &Ace<'_>, mask: AccessMask, pass: Pass, tree: &mut Tree<'_, '_>) -> AceOutcome {
+    fn apply<N: Nodes>(&self, ace: &Ace<'_>, mask: AccessMask, pass: Pass, nodes: &mut N) -> AceOutcome {
         if !ace.is_effective() {
             return AceOutcome::InheritOnly;
         }
         let Some(parts) = ace.parts() else { return AceOutcome::NotForDacl };
-        let effect = match role(ace.kind()) {
-            Role::Effect(effect) => effect,
-            Role::Compound if self.compound_matches(parts, pass) => {
-                return AceOutcome::Granted { moved: tree.grant(0, mask) };
+        let effect = match ace.kind().role() {
+            Role::Allow => Effect::Allow,
+            Role::Deny => Effect::Deny,
+            Role::AllowThrough if self.compound_matches(parts, pass) => {
+                return AceOutcome::Granted { moved: nodes.grant(0, mask) };
             }
-            Role::Compound => return AceOutcome::NoMatch,
-            Role::None | Role::Unknown => return AceOutcome::NotForDacl,
+            Role::AllowThrough => return AceOutcome::NoMatch,
+            Role::Audit
+            | Role::Alarm
+            | Role::Label
+            | Role::Attribute
+            | Role::Policy
+            | Role::Trust
+            | Role::Filter
+            | Role::Unknown => return AceOutcome::NotForDacl,
         };
         let matched = self.match_sid(parts.sid, effect, pass);
         if matched == Match::Nobody {
             return AceOutcome::NoMatch;
         }
-        let Some(at) = self.node_of(parts, effect, tree) else { return AceOutcome::TypeNotListed };
-        if is_conditional(ace.kind()) {
+        let Some(at) = self.node_of(parts, effect, nodes) else { return AceOutcome::TypeNotListed };
+        if ace.kind().has_data() {
             let readings = self.request.options.readings;
             let facts = Facts { token: self.token, resource: self.descriptor.sacl().entries(), effect, readings };
             let truth = evaluate(parts.data, &facts);
@@ -296,14 +273,14 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
                 return AceOutcome::Condition(truth);
             }
         }
-        Self::move_rights(effect, matched, at, mask, tree)
+        Self::move_rights(effect, matched, at, mask, nodes)
     }
 
     /// Which node an entry is about; `None` when it is about a type nobody asked about.
-    fn node_of(&self, parts: &AceParts<'_>, effect: Effect, tree: &Tree<'_, '_>) -> Option<usize> {
+    fn node_of<N: Nodes>(&self, parts: &AceParts<'_>, effect: Effect, nodes: &N) -> Option<usize> {
         let Some(guid) = parts.object_type else { return Some(0) };
-        if tree.has_types() {
-            return tree.find(guid);
+        if N::HAS_TYPES {
+            return nodes.find(guid);
         }
         match (effect, self.request.options.typed_deny_without_list) {
             (Effect::Deny, TypedDenyWithoutList::Denies) => Some(0),
@@ -311,22 +288,26 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
         }
     }
 
-    #[inline]
     pub(super) fn match_sid(&self, sid: SidRef<'_>, effect: Effect, pass: Pass) -> Match {
-        let Some(sid) = self.substitute(sid) else { return Match::Nobody };
+        self.match_key(Key::new(sid), effect, pass)
+    }
+
+    #[inline]
+    fn match_key(&self, key: Key<'_>, effect: Effect, pass: Pass) -> Match {
+        let Some(key) = self.substitute(key) else { return Match::Nobody };
         let is_subject = match (pass, effect) {
-            (Pass::Restricted, _) => self.members.restricts(sid),
-            (Pass::Normal, Effect::Allow) => self.members.allows(sid),
-            (Pass::Normal, Effect::Deny) => self.members.denies(sid),
+            (Pass::Restricted, _) => self.members.restricts(key),
+            (Pass::Normal, Effect::Allow) => self.members.allows(key),
+            (Pass::Normal, Effect::Deny) => self.members.denies(key),
         };
         if is_subject {
             Match::Subject
         } else if pass == Pass::Normal
             && effect == Effect::Allow
             && self.token.app_container().is_some()
-            && self.members.is_package(sid)
+            && self.members.is_package(key)
             && !(self.request.options.readings.contains(Readings::RESTRICTED_PACKAGES_ARE_LPAC)
-                && sid == well_known::ALL_RESTRICTED_APPLICATION_PACKAGES
+                && key.sid() == well_known::ALL_RESTRICTED_APPLICATION_PACKAGES
                 && !self.token.is_lpac())
         {
             Match::Package
@@ -337,18 +318,19 @@ impl<'r, 'a, M: Members> Walk<'r, 'a, M> {
 
     /// Puts the owner in the place of OWNER RIGHTS and the object in the place of PRINCIPAL SELF.
     #[inline]
-    fn substitute<'s>(&self, sid: SidRef<'s>) -> Option<SidRef<'s>>
+    fn substitute<'s>(&self, key: Key<'s>) -> Option<Key<'s>>
     where
         'a: 's,
     {
+        let sid = key.sid();
         if !may_stand_for_another(sid) {
-            Some(sid)
+            Some(key)
         } else if sid == well_known::OWNER_RIGHTS {
-            self.descriptor.owner()
+            self.descriptor.owner().map(Key::new)
         } else if sid == well_known::PRINCIPAL_SELF {
-            Some(self.request.self_sid.unwrap_or(sid))
+            Some(self.request.self_sid.map_or(key, Key::new))
         } else {
-            Some(sid)
+            Some(key)
         }
     }
 

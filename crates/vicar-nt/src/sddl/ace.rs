@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use crate::acl::{Ace, AceFlags, AceKind, AclBuilder};
+use crate::acl::{Ace, AceFlags, AceKind, AclBuilder, Data, Role};
 use crate::guid::Guid;
 use crate::mask::RequestedMask;
 use crate::sddl::cursor::Cursor;
@@ -48,85 +48,6 @@ static FLAGS: &[(&str, AceFlags)] = &[
     ("TP", AceFlags::SUCCESSFUL_ACCESS),
 ];
 
-/// What may follow the SID.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Data {
-    None,
-    Condition,
-    Claim,
-}
-
-const fn data_of(kind: AceKind) -> Data {
-    match kind {
-        AceKind::AllowCallback
-        | AceKind::DenyCallback
-        | AceKind::AllowCallbackObject
-        | AceKind::DenyCallbackObject
-        | AceKind::AuditCallback
-        | AceKind::AlarmCallback
-        | AceKind::AuditCallbackObject
-        | AceKind::AlarmCallbackObject
-        | AceKind::AccessFilter => Data::Condition,
-        AceKind::ResourceAttribute => Data::Claim,
-        AceKind::Allow
-        | AceKind::Deny
-        | AceKind::Audit
-        | AceKind::Alarm
-        | AceKind::AllowCompound
-        | AceKind::AllowObject
-        | AceKind::DenyObject
-        | AceKind::AuditObject
-        | AceKind::AlarmObject
-        | AceKind::MandatoryLabel
-        | AceKind::ScopedPolicy
-        | AceKind::TrustLabel
-        | AceKind::Unknown(_) => Data::None,
-    }
-}
-
-/// The plain type of an object type: what it becomes when it names no object type.
-fn plain(kind: AceKind) -> Option<AceKind> {
-    match kind {
-        AceKind::AllowObject => Some(AceKind::Allow),
-        AceKind::DenyObject => Some(AceKind::Deny),
-        AceKind::AuditObject => Some(AceKind::Audit),
-        AceKind::AlarmObject => Some(AceKind::Alarm),
-        AceKind::Allow
-        | AceKind::Deny
-        | AceKind::Audit
-        | AceKind::Alarm
-        | AceKind::AllowCompound
-        | AceKind::AllowCallback
-        | AceKind::DenyCallback
-        | AceKind::AllowCallbackObject
-        | AceKind::DenyCallbackObject
-        | AceKind::AuditCallback
-        | AceKind::AlarmCallback
-        | AceKind::AuditCallbackObject
-        | AceKind::AlarmCallbackObject
-        | AceKind::MandatoryLabel
-        | AceKind::ResourceAttribute
-        | AceKind::ScopedPolicy
-        | AceKind::TrustLabel
-        | AceKind::AccessFilter
-        | AceKind::Unknown(_) => None,
-    }
-}
-
-const fn belongs_in_dacl(kind: AceKind) -> bool {
-    matches!(
-        kind,
-        AceKind::Allow
-            | AceKind::Deny
-            | AceKind::AllowObject
-            | AceKind::DenyObject
-            | AceKind::AllowCallback
-            | AceKind::DenyCallback
-            | AceKind::AllowCallbackObject
-            | AceKind::DenyCallbackObject
-    )
-}
-
 /// Reads one entry and adds it.
 pub(super) fn parse(
     cursor: &mut Cursor<'_>,
@@ -138,7 +59,7 @@ pub(super) fn parse(
     let (type_at, field) = take_field(cursor)?;
     let kind = TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(field)).map(|(_, kind)| *kind);
     let kind = kind.ok_or(SddlError::new(type_at, Problem::AceType))?;
-    if list == List::Dacl && !belongs_in_dacl(kind) {
+    if list == List::Dacl && !matches!(kind.role(), Role::Allow | Role::Deny) {
         return Err(SddlError::new(type_at, Problem::AceTypeInList));
     }
     let (at, field) = take_field(cursor)?;
@@ -159,14 +80,11 @@ pub(super) fn parse(
         return Err(SddlError::new(sid_at, Problem::ResourceAttributeTrustee));
     }
     let trustee = trustee.as_ref();
-    Ok(match plain(kind) {
-        Some(plain) if object_type.is_none() && inherited_type.is_none() => {
-            acl.entry(plain, flags, mask, None, trustee, &data).object_slack(4)
-        }
-        _ if kind.has_object_types() => {
-            acl.entry(kind, flags, mask, Some((object_type, inherited_type)), trustee, &data)
-        }
-        _ => acl.entry(kind, flags, mask, None, trustee, &data),
+    let names_no_type = object_type.is_none() && inherited_type.is_none();
+    Ok(match (kind.has_object_types(), kind.has_data()) {
+        (true, false) if names_no_type => acl.entry(kind.plain(), flags, mask, None, trustee, &data).object_slack(4),
+        (true, _) => acl.entry(kind, flags, mask, Some((object_type, inherited_type)), trustee, &data),
+        (false, _) => acl.entry(kind, flags, mask, None, trustee, &data),
     })
 }
 
@@ -199,7 +117,7 @@ fn parse_flags(field: &str, at: usize) -> Result<AceFlags, SddlError> {
 }
 
 fn parse_data(cursor: &mut Cursor<'_>, kind: AceKind, domain: Option<&Sid>) -> Result<Vec<u8>, SddlError> {
-    let wanted = data_of(kind);
+    let wanted = kind.data();
     if wanted == Data::None {
         return Ok(Vec::new());
     }
@@ -246,7 +164,7 @@ pub(super) fn print(out: &mut String, index: u16, ace: &Ace<'_>, domain: Option<
     }
     out.push(';');
     sid::print(out, parts.sid, domain);
-    match data_of(ace.kind()) {
+    match ace.kind().data() {
         Data::None => {}
         Data::Condition => {
             out.push(';');

@@ -6,6 +6,7 @@ use crate::group::{Group, GroupAttributes, GroupList};
 use crate::integrity::IntegrityLevel;
 use crate::privilege::{Privilege, PrivilegeSet};
 use crate::sid::{Sid, SidRef};
+use crate::sid_index::Key;
 use crate::token::Builder;
 use crate::utf16::{self, Utf16};
 
@@ -285,13 +286,13 @@ impl TokenState {
     /// Returns whether the device is an enabled member of `sid`.
     #[must_use]
     pub fn device_counts_for_allow(&self, sid: SidRef<'_>) -> bool {
-        self.device_groups.holds(sid, GroupAttributes::counts_for_allow)
+        self.device_groups.holds(Key::new(sid), GroupAttributes::counts_for_allow)
     }
 
     /// Returns whether the device is a member of `sid` for deny entries.
     #[must_use]
     pub fn device_counts_for_deny(&self, sid: SidRef<'_>) -> bool {
-        self.device_groups.holds(sid, GroupAttributes::counts_for_deny)
+        self.device_groups.holds(Key::new(sid), GroupAttributes::counts_for_deny)
     }
 
     /// Returns this state with another process trust SID, or none.
@@ -316,14 +317,13 @@ impl TokenState {
     #[must_use]
     #[inline]
     pub fn counts_for_allow(&self, sid: SidRef<'_>) -> bool {
-        (self.user.sid == sid && self.user.attributes.counts_for_allow())
-            || self.groups.holds(sid, GroupAttributes::counts_for_allow)
+        self.allows_key(Key::new(sid))
     }
 
-    /// Returns whether it takes no search to know that `sid` is neither the user nor a group.
     #[inline]
-    pub(crate) fn surely_holds_not(&self, sid: SidRef<'_>) -> bool {
-        self.groups.surely_lacks(sid) && self.user.sid != sid
+    pub(crate) fn allows_key(&self, key: Key<'_>) -> bool {
+        (self.user.sid == key.sid() && self.user.attributes.counts_for_allow())
+            || self.groups.holds(key, GroupAttributes::counts_for_allow)
     }
 
     /// Returns whether deny ACEs for `sid` count for this subject; a deny-only SID does.
@@ -333,14 +333,23 @@ impl TokenState {
     #[must_use]
     #[inline]
     pub fn counts_for_deny(&self, sid: SidRef<'_>) -> bool {
-        (self.user.sid == sid && self.user.attributes.counts_for_deny())
-            || self.groups.holds(sid, GroupAttributes::counts_for_deny)
+        self.denies_key(Key::new(sid))
+    }
+
+    #[inline]
+    pub(crate) fn denies_key(&self, key: Key<'_>) -> bool {
+        (self.user.sid == key.sid() && self.user.attributes.counts_for_deny())
+            || self.groups.holds(key, GroupAttributes::counts_for_deny)
     }
 
     /// Returns whether `sid` is one of the restricting SIDs, for allow and deny alike.
     #[must_use]
     pub fn is_restricting(&self, sid: SidRef<'_>) -> bool {
-        self.restricting.as_ref().is_some_and(|list| list.holds(sid, |_| true))
+        self.restricts_key(Key::new(sid))
+    }
+
+    pub(crate) fn restricts_key(&self, key: Key<'_>) -> bool {
+        self.restricting.as_ref().is_some_and(|list| list.holds(key, |_| true))
     }
 
     /// Returns whether the token has the enabled local Administrators group.

@@ -192,14 +192,13 @@ fn split_object_type(text: &str) -> Result<ObjectType, CaseError> {
 
 /// Answers one question for people, or as one JSON object.
 fn answer(case: &Case, wants_steps: bool, wants_json: bool) -> Exit {
-    let (verdict, steps) = case.ask(|request| {
+    let (verdict, rows) = case.ask(|request| {
         let (answer, steps) = explain(request);
-        (answer.map(|grant| grant.mask()), steps)
+        let rows = steps.iter().filter(|_| wants_steps).filter_map(|step| story::tell(step, &case.mapping));
+        (answer.map(|grant| grant.mask()), rows.collect::<Vec<story::Row>>())
     });
     let found = if wants_steps { case.ask(remedies) } else { Vec::new() };
     let found: Vec<String> = found.iter().map(|remedy| story::name_remedy(remedy, &case.mapping)).collect();
-    let rows = steps.iter().filter_map(|step| story::tell(step, &case.mapping));
-    let rows: Vec<story::Row> = if wants_steps { rows.collect() } else { Vec::new() };
     if wants_json {
         let mut out = match &verdict {
             Ok(mask) => json!({ "granted": mask.to_string() }),

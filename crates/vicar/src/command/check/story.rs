@@ -2,7 +2,7 @@
 
 use vicar_nt::check::{AccessMode, AceOutcome, Api, Basis, CallerRule, IntegrityOutcome, Pass, Refusal, Remedy, Step};
 use vicar_nt::condition::Truth;
-use vicar_nt::{AccessMask, GenericMapping, RequestedMask, Sid, sddl, well_known};
+use vicar_nt::{AccessMask, GenericMapping, RequestedMask, Sid, SidRef, sddl, well_known};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ fn row(step: &str, what: String, result: String) -> Row {
 }
 
 /// Tells one step.
-pub(super) fn tell(step: &Step, mapping: &GenericMapping) -> Option<Row> {
+pub(super) fn tell(step: &Step<'_>, mapping: &GenericMapping) -> Option<Row> {
     let rights = |mask: AccessMask| name_rights(mask, mapping);
     Some(match step {
         Step::Mode(AccessMode::User) => return None,
@@ -38,7 +38,7 @@ pub(super) fn tell(step: &Step, mapping: &GenericMapping) -> Option<Row> {
             row("want", format!("{}{maximum}{before}", rights(*asked)), format!("asked as {desired}"))
         }
         Step::TrustLabel { label, dominates, allowed } => {
-            row("trust", name_sid(label), limit(*dominates, *allowed, mapping))
+            row("trust", name_sid(*label), limit(*dominates, *allowed, mapping))
         }
         Step::AccessFilter { index, truth, allowed } => row(
             "filter",
@@ -80,7 +80,7 @@ pub(super) fn tell(step: &Step, mapping: &GenericMapping) -> Option<Row> {
         }
         Step::NoDacl { pass, granted } => row(name_pass(*pass), "no DACL".to_owned(), gives(*granted, mapping)),
         Step::Ace { pass, index, kind, sid, mask, outcome } => {
-            let whom = sid.as_ref().map_or("unknown type".to_owned(), name_sid);
+            let whom = sid.map_or("unknown type".to_owned(), name_sid);
             let what = format!("{kind:?} {whom}: {}", rights(*mask));
             let step = match pass {
                 Pass::Normal => format!("ace {index}"),
@@ -220,7 +220,7 @@ fn name_rights(mask: AccessMask, mapping: &GenericMapping) -> String {
 }
 
 /// What a SID is called.
-fn name_sid(sid: &Sid) -> String {
+fn name_sid(sid: SidRef<'_>) -> String {
     let known = [
         (well_known::EVERYONE, "Everyone"),
         (well_known::CREATOR_OWNER, "Creator Owner"),
@@ -242,20 +242,20 @@ fn name_sid(sid: &Sid) -> String {
         (well_known::ALL_APPLICATION_PACKAGES, "All Application Packages"),
         (well_known::ALL_RESTRICTED_APPLICATION_PACKAGES, "All Restricted Application Packages"),
     ];
-    if let Some((_, name)) = known.iter().find(|(known, _)| known == sid) {
+    if let Some((_, name)) = known.iter().find(|(known, _)| *known == sid) {
         return (*name).to_owned();
     }
     let subs: Vec<u32> = sid.sub_authorities().collect();
     match (sid.authority(), &subs[..]) {
         (22, [1, uid]) => format!("Unix user {uid}"),
         (22, [2, gid]) => format!("Unix group {gid}"),
-        _ => sddl::print_sid(sid.as_ref(), None),
+        _ => sddl::print_sid(sid, None),
     }
 }
 
 /// Says what would change the answer, in words.
 pub(super) fn name_remedy(remedy: &Remedy, mapping: &GenericMapping) -> String {
-    let name = |sid: &Sid| name_sid(sid);
+    let name = |sid: &Sid| name_sid(sid.as_ref());
     match remedy {
         Remedy::AskForLess { granted } => format!("asking for no more than {}", gives(*granted, mapping)),
         Remedy::MapGenericRights => "mapping generic rights before asking".to_owned(),
