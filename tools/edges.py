@@ -24,7 +24,7 @@ OUTSIDE = {
     "vicar-nt": {"bitflags"},
     "vicar-kernel": set(),
     "vicar-os": {"libc", "rustix", "zeroize"},
-    "vicar-ntifs": set(),
+    "vicar-ntifs": {"backtrace"},
 }
 # Builds that try interleavings out; nothing that is shipped is built so.
 TRIALS = {"cfg(loom)", "cfg(shuttle)"}

@@ -1,21 +1,67 @@
-//! The C side of `vicar`: the names and layouts of `ntifs.h`.
+//! The C side of `vicar`: `ntifs.h` on a Linux machine, and a kernel that checks what the driver did.
 //!
-//! Code written for the Windows kernel fills and reads these structures itself, so their bytes are fixed: a driver puts
-//! a `SECURITY_QUALITY_OF_SERVICE` on its stack, stores a `SECURITY_CLIENT_CONTEXT` in its device extension, and
-//! `SeAccessCheck` must read the fields of the `SECURITY_SUBJECT_CONTEXT` that it is given. This crate declares them as
-//! x64 Windows lays them out, under their NT names, and its tests compare every size and offset with two witnesses: the
-//! mingw-w64 DDK headers and `windows-sys`.
+//! A driver's source is compiled against `include/ntifs.h` and linked with this library. Its calls of `Se`, `Ps`, `Ob`
+//! and `Zw` routines then work on a world of `vicar-kernel`: access checks are decided, references counted, and a
+//! [verifier] reports what was done wrong, where, and which page says so.
 //!
-//! The types that matter: [`SECURITY_QUALITY_OF_SERVICE`], [`SECURITY_CLIENT_CONTEXT`], [`SECURITY_SUBJECT_CONTEXT`].
+//! ```text
+//! driver in C ── SeImpersonateClientEx ──> entry ──> se/ps/ob/zw ──> vicar-kernel
+//!                                            │            │
+//!                                        verifier      object: pointers that nobody looks behind
+//! test in C   ── vicar_* ────────────────> testing ───> world: one a process, made anew for every test
+//! ```
 //!
-//! What it deliberately never does: decide. Policy lives in `vicar-kernel` and `vicar-nt`. It exports no function: the
-//! routines are called from Rust through `vicar-kernel`.
+//! The structures that drivers fill and read are in the layout of x64 Windows, under their NT names, and compared with two
+//! witnesses: the mingw-w64 DDK headers and `windows-sys`. Every `BOOLEAN` is a [`BOOLEAN`] (`u8`) and every enumeration
+//! an integer, because a C caller may store any value there, and as a Rust `bool` or `enum` that would be undefined
+//! behaviour.
 //!
-//! Every `BOOLEAN` is a [`BOOLEAN`] (`u8`) and every enumeration an integer, because a C caller may store any value
-//! there, and as a Rust `bool` or `enum` that would be undefined behaviour.
+//! What it deliberately never does: decide. Policy lives in `vicar-kernel` and `vicar-nt`. No routine unwinds into its
+//! caller, and every output is written on every path, as the routine's page says.
+#![expect(
+    unsafe_code,
+    reason = "exported routines are unsafe to call by nature and carry no_mangle; pointers are followed in ptr only"
+)]
+#![expect(
+    non_snake_case,
+    non_camel_case_types,
+    non_upper_case_globals,
+    reason = "these are the names of ntifs.h; a reader looks for them and the header is compared with them"
+)]
 
-#![forbid(unsafe_code)]
-
+mod convert;
+mod current;
+mod entry;
+mod ex;
+mod export;
+mod handle;
+mod ke;
 mod layout;
+mod ob;
+mod object;
+mod ps;
+mod ptr;
+mod se;
+pub mod testing;
+pub mod verifier;
+mod world;
+mod zw;
 
+pub use ex::pool::*;
+pub use export::*;
+pub use ke::*;
 pub use layout::*;
+pub use ob::*;
+pub use ps::find::*;
+pub use ps::impersonate::*;
+pub use ps::system_thread::*;
+pub use se::access::*;
+pub use se::client::*;
+pub use se::privilege::*;
+pub use se::session::*;
+pub use se::subject::*;
+pub use se::token::*;
+pub use testing::api::*;
+pub use testing::report::*;
+pub use zw::thread::*;
+pub use zw::token::*;

@@ -26,6 +26,12 @@ pub type PVOID = *mut c_void;
 pub type HANDLE = *mut c_void;
 /// A counted reference to a token; the target is never described.
 pub type PACCESS_TOKEN = *mut c_void;
+/// A counted reference to a thread, or a borrowed one; the target is never described.
+pub type PETHREAD = *mut c_void;
+/// A counted reference to a process, or a borrowed one; the target is never described.
+pub type PEPROCESS = *mut c_void;
+/// A type of objects; only compared.
+pub type POBJECT_TYPE = *mut c_void;
 /// A SID of any length.
 pub type PSID = *mut c_void;
 /// A descriptor in either form.
@@ -36,6 +42,31 @@ pub type SECURITY_IMPERSONATION_LEVEL = i32;
 pub type SECURITY_CONTEXT_TRACKING_MODE = BOOLEAN;
 /// Primary (1) or impersonation (2).
 pub type TOKEN_TYPE = i32;
+
+/// A number as wide as a pointer, with a sign.
+pub type LONG_PTR = isize;
+/// An interrupt level.
+pub type KIRQL = u8;
+/// Kernel (0) or user (1).
+pub type KPROCESSOR_MODE = i8;
+/// Size of a block in bytes.
+pub type SIZE_T = usize;
+/// A text that ends with a zero byte.
+pub type PCSTR = *const core::ffi::c_char;
+
+/// The level that threads run at.
+pub const PASSIVE_LEVEL: KIRQL = 0;
+/// The level at which no APC runs.
+pub const APC_LEVEL: KIRQL = 1;
+/// The level of the scheduler and of deferred procedure calls.
+pub const DISPATCH_LEVEL: KIRQL = 2;
+/// The highest level there is on x64.
+pub const HIGH_LEVEL: KIRQL = 15;
+
+/// `KPROCESSOR_MODE` of requests that the kernel makes.
+pub const KernelMode: KPROCESSOR_MODE = 0;
+/// `KPROCESSOR_MODE` of requests that a user makes.
+pub const UserMode: KPROCESSOR_MODE = 1;
 
 /// A locally unique identifier: unique on one system until it restarts.
 ///

@@ -1,0 +1,3 @@
+//! The executive: pool and work items.
+
+pub(crate) mod pool;

@@ -1,0 +1,270 @@
+//! Tokens, threads and processes as C callers have them: pointers that nobody looks behind.
+//!
+//! With the verifier off a pointer is the address of what the reference counts on, with the kind in its low bits, so a
+//! call pays nothing for it. With the verifier on a pointer is a number in the kernel half of the address space, which no
+//! program can follow: the [`Ledger`](vicar_kernel::Ledger) of the world says what it is, and a pointer to something that
+//! is gone, or to something else, is a finding instead of an accident. One process may see both after its world changed,
+//! so the pointer itself says which it is.
+
+use std::ffi::c_void;
+
+use vicar_kernel::{Ledger, NotHeld, ObjectId, ObjectRef, ProcessRef, ThreadRef, TokenRef};
+
+use crate::entry::Call;
+use crate::ptr::{Addressed, Held};
+use crate::verifier::{Rule, book};
+use crate::world::{self, World};
+
+/// Kernel objects that C callers hold.
+pub(crate) trait Kernel: Addressed + Clone + Into<ObjectRef> {
+    /// The kind in the low bits of an address.
+    const TAG: usize;
+    /// The kind as findings call it.
+    const NAME: &'static str;
+
+    /// Looks a number up.
+    fn find(ledger: &Ledger, id: ObjectId) -> Result<Self, NotHeld>;
+    /// Takes an object of this kind out of one of any kind.
+    fn extract(object: ObjectRef) -> Option<Self>;
+}
+
+macro_rules! kernel {
+    ($object:ident, $tag:literal, $name:literal, $find:ident, $variant:ident) => {
+        impl Kernel for $object {
+            const TAG: usize = $tag;
+            const NAME: &'static str = $name;
+
+            fn find(ledger: &Ledger, id: ObjectId) -> Result<Self, NotHeld> {
+                ledger.$find(id)
+            }
+
+            fn extract(object: ObjectRef) -> Option<Self> {
+                if let ObjectRef::$variant(object) = object { Some(object) } else { None }
+            }
+        }
+    };
+}
+
+kernel!(TokenRef, 0x10, "token", token, Token);
+kernel!(ThreadRef, 0x20, "thread", thread, Thread);
+kernel!(ProcessRef, 0x30, "process", process, Process);
+
+/// Objects are at least so far apart, which leaves the bits of [`TAG_MASK`] to the kind.
+const TAG_MASK: usize = 0x70;
+/// Numbers look like this; no program can map anything there.
+const KERNEL_HALF: usize = 0xFFFF_8000_0000_0000;
+/// How many bits the number of an object has.
+const ID_BITS: u32 = 32;
+const GENERATION_MASK: u64 = 0x7FF;
+
+/// What a pointer is.
+enum Place {
+    Null,
+    /// The number of an object of this world.
+    Number(ObjectId),
+    /// The number of an object of an earlier world.
+    Gone,
+    /// A kind and an address.
+    Address(usize, usize),
+}
+
+impl Place {
+    fn of(pointer: *mut c_void) -> Self {
+        let bits = pointer.addr();
+        if bits == 0 {
+            return Self::Null;
+        }
+        if bits < KERNEL_HALF {
+            return Self::Address(bits & TAG_MASK, bits & !TAG_MASK);
+        }
+        let number = u64::try_from(bits ^ KERNEL_HALF).unwrap_or(0) >> 4;
+        match ObjectId::new(number & ((1 << ID_BITS) - 1)) {
+            Some(id) if number >> ID_BITS == world::generation() & GENERATION_MASK => Self::Number(id),
+            Some(_) | None => Self::Gone,
+        }
+    }
+}
+
+/// Makes the pointer of a number of this world.
+fn number(id: ObjectId) -> *mut c_void {
+    let number = (world::generation() & GENERATION_MASK) << ID_BITS | id.number();
+    // A number of more than 32 bits would need a program that makes four thousand million objects.
+    let bits = usize::try_from(number).unwrap_or(0) << 4;
+    std::ptr::without_provenance_mut(KERNEL_HALF | bits)
+}
+
+fn address<T: Kernel>(object: T) -> *mut c_void {
+    std::ptr::with_exposed_provenance_mut(object.into_address() | T::TAG)
+}
+
+/// Gives a reference to the C caller.
+#[inline]
+pub(crate) fn give<T: Kernel>(call: &Call, object: T) -> *mut c_void {
+    if call.is_verified() { give_by_number(call, object) } else { address(object) }
+}
+
+#[cold]
+fn give_by_number<T: Kernel>(call: &Call, object: T) -> *mut c_void {
+    let pointer = number(world::current().ledger.keep(object));
+    book::referenced(pointer.addr(), call.site());
+    pointer
+}
+
+/// Keeps a reference for the world itself, and returns the pointer that C callers may borrow meanwhile.
+pub(crate) fn keep<T: Kernel>(world: &World, object: T) -> *mut c_void {
+    if world.is_verified { number(world.ledger.keep(object)) } else { address(object) }
+}
+
+/// Gives the world's own reference back.
+pub(crate) fn let_go<T: Kernel>(world: &World, pointer: *mut c_void) {
+    match Place::of(pointer) {
+        Place::Number(id) => drop(world.ledger.dereference(id)),
+        Place::Address(tag, address) if tag == T::TAG => drop(T::from_address(address)),
+        Place::Null | Place::Gone | Place::Address(..) => {}
+    }
+}
+
+#[cold]
+fn wrong(call: &Call, pointer: *mut c_void, kind: &str, found: Option<NotHeld>) {
+    match found {
+        Some(NotHeld::OtherKind(other)) => {
+            call.report(Rule::WrongObject, format!("{pointer:p} is a {other:?}, not a {kind}"));
+        }
+        Some(NotHeld::Unknown) => call.report(
+            Rule::NotAnObject,
+            format!("no reference to the {kind} {pointer:p} is held: it was given back, or never taken"),
+        ),
+        None if pointer.is_null() => call.report(Rule::NullArgument, format!("the {kind} is NULL")),
+        None => call.report(Rule::NotAnObject, format!("{pointer:p} is no {kind}")),
+    }
+}
+
+/// Looks at an object that the C caller holds a reference to, or may borrow.
+///
+/// # Returns
+/// `None` for null and, as far as that can be told, for what is no such object; with the verifier on that is a finding.
+#[inline]
+pub(crate) fn look<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<Held<T>> {
+    match Place::of(pointer) {
+        Place::Address(tag, address) if tag == T::TAG && !call.is_verified() => Some(T::borrow_address(address)),
+        Place::Number(id) => match T::find(&world::current().ledger, id) {
+            Ok(object) => Some(Held::Owned(object)),
+            Err(why) => {
+                wrong(call, pointer, T::NAME, Some(why));
+                None
+            }
+        },
+        Place::Null | Place::Gone | Place::Address(..) => {
+            wrong(call, pointer, T::NAME, None);
+            None
+        }
+    }
+}
+
+/// Takes a reference over that the C caller gives back.
+///
+/// # Returns
+/// As for [`look`].
+#[inline]
+pub(crate) fn take<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<T> {
+    match Place::of(pointer) {
+        Place::Address(tag, address) if tag == T::TAG && !call.is_verified() => Some(T::from_address(address)),
+        Place::Number(id) => take_by_number(call, pointer, id),
+        Place::Null | Place::Gone | Place::Address(..) => {
+            wrong(call, pointer, T::NAME, None);
+            None
+        }
+    }
+}
+
+#[cold]
+fn take_by_number<T: Kernel>(call: &Call, pointer: *mut c_void, id: ObjectId) -> Option<T> {
+    let world = world::current();
+    if let Err(why) = T::find(&world.ledger, id) {
+        wrong(call, pointer, T::NAME, Some(why));
+        return None;
+    }
+    if !book::dereferenced(pointer.addr()) {
+        call.report(Rule::OverDereferenced, format!("no reference to the {} {pointer:p} is the caller's", T::NAME));
+        return None;
+    }
+    T::extract(world.ledger.take(id).ok()?)
+}
+
+/// Takes one more reference to an object of any kind for the C caller.
+///
+/// # Returns
+/// False when it is no object.
+pub(crate) fn reference(call: &Call, pointer: *mut c_void) -> bool {
+    fn again<T: Kernel>(address: usize) -> bool {
+        let more = T::borrow_address(address).clone();
+        // The count stays with the caller, at the same address.
+        let _ = more.into_address();
+        true
+    }
+    match Place::of(pointer) {
+        Place::Address(TokenRef::TAG, address) if !call.is_verified() => again::<TokenRef>(address),
+        Place::Address(ThreadRef::TAG, address) if !call.is_verified() => again::<ThreadRef>(address),
+        Place::Address(ProcessRef::TAG, address) if !call.is_verified() => again::<ProcessRef>(address),
+        Place::Number(id) => match world::current().ledger.reference(id) {
+            Ok(_) => {
+                book::referenced(pointer.addr(), call.site());
+                true
+            }
+            Err(why) => {
+                wrong(call, pointer, "object", Some(why));
+                false
+            }
+        },
+        Place::Null | Place::Gone | Place::Address(..) => {
+            wrong(call, pointer, "object", None);
+            false
+        }
+    }
+}
+
+/// Gives a reference to an object of any kind back.
+pub(crate) fn dereference(call: &Call, pointer: *mut c_void) {
+    match Place::of(pointer) {
+        Place::Address(TokenRef::TAG, address) if !call.is_verified() => drop(TokenRef::from_address(address)),
+        Place::Address(ThreadRef::TAG, address) if !call.is_verified() => drop(ThreadRef::from_address(address)),
+        Place::Address(ProcessRef::TAG, address) if !call.is_verified() => drop(ProcessRef::from_address(address)),
+        Place::Number(id) => match world::current().ledger.object(id) {
+            Ok(object) => {
+                drop(match object {
+                    ObjectRef::Token(_) => take_by_number::<TokenRef>(call, pointer, id).map(ObjectRef::from),
+                    ObjectRef::Thread(_) => take_by_number::<ThreadRef>(call, pointer, id).map(ObjectRef::from),
+                    ObjectRef::Process(_) => take_by_number::<ProcessRef>(call, pointer, id).map(ObjectRef::from),
+                });
+            }
+            Err(why) => wrong(call, pointer, "object", Some(why)),
+        },
+        Place::Null | Place::Gone | Place::Address(..) => wrong(call, pointer, "object", None),
+    }
+}
+
+/// Looks at an object of any kind.
+pub(crate) fn look_any(call: &Call, pointer: *mut c_void) -> Option<ObjectRef> {
+    match Place::of(pointer) {
+        Place::Address(TokenRef::TAG, address) if !call.is_verified() => {
+            Some(TokenRef::borrow_address(address).clone().into())
+        }
+        Place::Address(ThreadRef::TAG, address) if !call.is_verified() => {
+            Some(ThreadRef::borrow_address(address).clone().into())
+        }
+        Place::Address(ProcessRef::TAG, address) if !call.is_verified() => {
+            Some(ProcessRef::borrow_address(address).clone().into())
+        }
+        Place::Number(id) => match world::current().ledger.object(id) {
+            Ok(object) => Some(object),
+            Err(why) => {
+                wrong(call, pointer, "object", Some(why));
+                None
+            }
+        },
+        Place::Null | Place::Gone | Place::Address(..) => {
+            wrong(call, pointer, "object", None);
+            None
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Client contexts: created, taken on, deleted.
+//!
+//! A `SECURITY_CLIENT_CONTEXT` lives in the caller's memory and is read again at every call, so what a driver writes into
+//! it counts. One reference to `ClientToken` belongs to the structure.
+
+use vicar_kernel::{ClientContext, Locality, OnOpen, Qos, Terms, ThreadRef, TokenRef};
+use vicar_nt::NtStatus;
+
+use crate::convert;
+use crate::current;
+use crate::entry::{Call, Routine, enter, enter_status, planned, routine};
+use crate::layout::{
+    BOOLEAN, LUID, NTSTATUS, PETHREAD, SECURITY_CLIENT_CONTEXT, SECURITY_QUALITY_OF_SERVICE, SECURITY_SUBJECT_CONTEXT,
+    TOKEN_CONTROL, TOKEN_SOURCE,
+};
+use crate::object;
+use crate::ptr::{self, Held};
+use crate::se::subject;
+use crate::verifier::{Rule, book};
+
+static CREATE: Routine = routine!(SeCreateClientSecurity, PASSIVE_LEVEL, "SeCreateClientSecurity (ntifs.h page)");
+static CREATE_FROM: Routine = routine!(
+    SeCreateClientSecurityFromSubjectContext,
+    PASSIVE_LEVEL,
+    "SeCreateClientSecurityFromSubjectContext (ntifs.h page)"
+);
+static DELETE: Routine = routine!(SeDeleteClientSecurity, PASSIVE_LEVEL, "SeDeleteClientSecurity (ntifs.h page)");
+static IMPERSONATE: Routine = routine!(SeImpersonateClient, PASSIVE_LEVEL, "SeImpersonateClient (ntifs.h page)");
+static IMPERSONATE_EX: Routine = routine!(SeImpersonateClientEx, PASSIVE_LEVEL, "SeImpersonateClientEx (ntifs.h page)");
+static STOP: Routine = routine!(SeStopImpersonatingClient, PASSIVE_LEVEL, "SeStopImpersonatingClient (ntifs.h page)");
+
+/// A context that nobody can use.
+pub(crate) const EMPTY: SECURITY_CLIENT_CONTEXT = SECURITY_CLIENT_CONTEXT {
+    SecurityQos: SECURITY_QUALITY_OF_SERVICE {
+        Length: 0,
+        ImpersonationLevel: 0,
+        ContextTrackingMode: 0,
+        EffectiveOnly: 0,
+    },
+    ClientToken: std::ptr::null_mut(),
+    DirectlyAccessClientToken: 0,
+    DirectAccessEffectiveOnly: 0,
+    ServerIsRemote: 0,
+    ClientTokenControl: TOKEN_CONTROL {
+        TokenId: NO_LUID,
+        AuthenticationId: NO_LUID,
+        ModifiedId: NO_LUID,
+        TokenSource: TOKEN_SOURCE { SourceName: [0; 8], SourceIdentifier: NO_LUID },
+    },
+};
+
+const NO_LUID: LUID = LUID { LowPart: 0, HighPart: 0 };
+
+/// Reads what a client grants; the length is not looked at, because the caller is the kernel.
+fn qos(call: &Call, from: *const SECURITY_QUALITY_OF_SERVICE) -> Result<Qos, NtStatus> {
+    let Some(wire) = ptr::read(from) else {
+        call.report(Rule::NullArgument, "ClientSecurityQos is NULL");
+        return Err(NtStatus::INVALID_PARAMETER);
+    };
+    let [l0, l1, l2, l3] = wire.ImpersonationLevel.to_le_bytes();
+    Qos::parse([0, 0, 0, 0, l0, l1, l2, l3, wire.ContextTrackingMode, wire.EffectiveOnly, 0, 0])
+}
+
+fn locality(is_remote: BOOLEAN) -> Locality {
+    if is_remote == 0 { Locality::Local } else { Locality::Remote }
+}
+
+/// Stores what was captured; nothing is referenced when there is nowhere to store it.
+fn store(
+    call: &Call,
+    to: *mut SECURITY_CLIENT_CONTEXT,
+    is_remote: BOOLEAN,
+    captured: Result<ClientContext, NtStatus>,
+) -> Result<(), NtStatus> {
+    let context = match captured {
+        Ok(context) => context,
+        Err(status) => {
+            ptr::write(to, EMPTY);
+            return Err(status);
+        }
+    };
+    if to.is_null() {
+        call.report(Rule::NullArgument, "ClientContext is NULL");
+        return Err(NtStatus::INVALID_PARAMETER);
+    }
+    let parts = context.into_parts();
+    let token = object::give(call, parts.token);
+    if call.is_verified() {
+        book::created(token.addr(), call.site());
+    }
+    ptr::write(
+        to,
+        SECURITY_CLIENT_CONTEXT {
+            SecurityQos: SECURITY_QUALITY_OF_SERVICE {
+                Length: 12,
+                ImpersonationLevel: convert::level(parts.qos.level),
+                ContextTrackingMode: match parts.qos.tracking {
+                    vicar_kernel::Tracking::Static => 0,
+                    vicar_kernel::Tracking::Dynamic => 1,
+                },
+                // The reach of a copy is what the policy made of it; of a live token the other field counts.
+                EffectiveOnly: convert::effective_only(if parts.is_direct { parts.qos.reach } else { parts.reach }),
+            },
+            ClientToken: token,
+            DirectlyAccessClientToken: u8::from(parts.is_direct),
+            DirectAccessEffectiveOnly: convert::effective_only(parts.direct_reach),
+            ServerIsRemote: is_remote,
+            ClientTokenControl: parts.control.as_ref().map_or(EMPTY.ClientTokenControl, convert::control),
+        },
+    );
+    Ok(())
+}
+
+/// Captures whom a thread acts as.
+///
+/// # Returns
+/// `STATUS_SUCCESS`; the context then owns a reference and must be deleted once. Otherwise the context is all zero:
+/// `STATUS_BAD_IMPERSONATION_LEVEL` when the client may not be passed on at this level, `STATUS_INVALID_PARAMETER` for a
+/// level outside 0 to 3 or a null pointer, `STATUS_INSUFFICIENT_RESOURCES` or `STATUS_QUOTA_EXCEEDED` when no copy can be
+/// made.
+///
+/// # Safety
+/// `ClientThread` is a thread that the caller may use, the other two are null or point to their structures.
+///
+/// # Source
+/// SeCreateClientSecurity (ntifs.h page); spec/nt-impersonation 2.1, 3.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn SeCreateClientSecurity(
+    ClientThread: PETHREAD,
+    ClientSecurityQos: *const SECURITY_QUALITY_OF_SERVICE,
+    RemoteSession: BOOLEAN,
+    ClientContext: *mut SECURITY_CLIENT_CONTEXT,
+) -> NTSTATUS {
+    enter(&CREATE, |call| {
+        let captured = match planned(call) {
+            Some(status) => Err(NtStatus(status.cast_unsigned())),
+            None => qos(call, ClientSecurityQos).and_then(|qos| {
+                let thread: Held<ThreadRef> = object::look(call, ClientThread).ok_or(NtStatus::INVALID_PARAMETER)?;
+                vicar_kernel::ClientContext::capture(&thread, qos, locality(RemoteSession))
+            }),
+        };
+        answer(store(call, ClientContext, RemoteSession, captured))
+    })
+}
+
+fn answer(result: Result<(), NtStatus>) -> NTSTATUS {
+    result.map_or_else(convert::status, |()| 0)
+}
+
+/// Captures the client of a subject context, or its process if it has none.
+///
+/// # Returns
+/// As for [`SeCreateClientSecurity`]. The subject context keeps its own references.
+///
+/// # Safety
+/// The pointers are null or point to their structures.
+///
+/// # Source
+/// SeCreateClientSecurityFromSubjectContext (ntifs.h page); spec/nt-impersonation 2.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn SeCreateClientSecurityFromSubjectContext(
+    SubjectContext: *const SECURITY_SUBJECT_CONTEXT,
+    ClientSecurityQos: *const SECURITY_QUALITY_OF_SERVICE,
+    ServerIsRemote: BOOLEAN,
+    ClientContext: *mut SECURITY_CLIENT_CONTEXT,
+) -> NTSTATUS {
+    enter(&CREATE_FROM, |call| {
+        let captured = match planned(call) {
+            Some(status) => Err(NtStatus(status.cast_unsigned())),
+            None => qos(call, ClientSecurityQos).and_then(|qos| {
+                let subject = subject::view(call, SubjectContext).ok_or(NtStatus::INVALID_PARAMETER)?;
+                vicar_kernel::ClientContext::from_subject(&subject, qos, locality(ServerIsRemote))
+            }),
+        };
+        answer(store(call, ClientContext, ServerIsRemote, captured))
+    })
+}
+
+/// Gives the reference of a context back and clears its token. Threads that act as the client are not disturbed.
+///
+/// # Safety
+/// `ClientContext` is null or points to a context.
+///
+/// # Source
+/// SeDeleteClientSecurity (ntifs.h page); spec/nt-impersonation 2.3.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn SeDeleteClientSecurity(ClientContext: *mut SECURITY_CLIENT_CONTEXT) {
+    enter(&DELETE, |call| {
+        let Some(context) = ptr::read(ClientContext) else {
+            return call.report(Rule::NullArgument, "ClientContext is NULL");
+        };
+        if call.is_verified() && !book::deleted(context.ClientToken.addr()) {
+            let why = if context.ClientToken.is_null() { "it holds no token" } else { "it was deleted before" };
+            return call
+                .report(Rule::ContextDeletedTwice, format!("the context {ClientContext:p} is not created: {why}"));
+        }
+        if context.ClientToken.is_null() {
+            return;
+        }
+        let token = object::take::<TokenRef>(call, context.ClientToken);
+        ptr::write(ClientContext, SECURITY_CLIENT_CONTEXT { ClientToken: std::ptr::null_mut(), ..context });
+        drop(token);
+    });
+}
+
+/// Takes a client on, on the thread that is named or the calling one.
+fn impersonate(call: &Call, from: *const SECURITY_CLIENT_CONTEXT, thread: PETHREAD) -> Result<(), NtStatus> {
+    let Some(context) = ptr::read(from) else {
+        call.report(Rule::NullArgument, "ClientContext is NULL");
+        return Err(NtStatus::INVALID_PARAMETER);
+    };
+    if call.is_verified() && !book::is_created(context.ClientToken.addr()) {
+        call.report(Rule::ContextNotCreated, format!("the context {from:p} is not created, or is deleted"));
+        return Err(NtStatus::INVALID_PARAMETER);
+    }
+    let terms = Terms {
+        level: convert::from_level(context.SecurityQos.ImpersonationLevel)?,
+        reach: convert::reach(if context.DirectlyAccessClientToken == 0 {
+            context.SecurityQos.EffectiveOnly
+        } else {
+            context.DirectAccessEffectiveOnly
+        }),
+        on_open: OnOpen::Copy,
+    };
+    let token: Held<TokenRef> = object::look(call, context.ClientToken).ok_or(NtStatus::INVALID_PARAMETER)?;
+    on_thread(call, thread, |thread| thread.impersonate_token(&token, terms).map(drop))
+}
+
+/// Runs `action` with the thread that is named, or the calling one.
+///
+/// # Errors
+/// - `STATUS_INVALID_PARAMETER` when it is no thread.
+#[inline]
+pub(crate) fn on_thread<R>(
+    call: &Call,
+    thread: PETHREAD,
+    action: impl FnOnce(&ThreadRef) -> Result<R, NtStatus>,
+) -> Result<R, NtStatus> {
+    if thread.is_null() {
+        return action(&current::seat().host.thread);
+    }
+    let thread: Held<ThreadRef> = object::look(call, thread).ok_or(NtStatus::INVALID_PARAMETER)?;
+    action(&thread)
+}
+
+/// Makes a thread act as a client.
+///
+/// A client that the thread's process may not act as is taken on at level Identification, which is a success: look at the
+/// level before relying on it.
+///
+/// # Returns
+/// `STATUS_SUCCESS`; `STATUS_ACCESS_DENIED` when the thread's process is in a job that forbids the token;
+/// `STATUS_NO_MEMORY`, `STATUS_INSUFFICIENT_RESOURCES` or `STATUS_QUOTA_EXCEEDED` when something cannot be made;
+/// `STATUS_INVALID_PARAMETER` for what is no context or no thread. On failure the thread acts as whom it acted as before.
+///
+/// # Safety
+/// `ClientContext` is null or points to a context that was created; `ServerThread` is null, for the calling thread, or a
+/// thread that the caller may use.
+///
+/// # Source
+/// SeImpersonateClientEx (ntifs.h page); spec/nt-impersonation 2.5.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn SeImpersonateClientEx(
+    ClientContext: *const SECURITY_CLIENT_CONTEXT,
+    ServerThread: PETHREAD,
+) -> NTSTATUS {
+    enter_status(&IMPERSONATE_EX, |call| impersonate(call, ClientContext, ServerThread))
+}
+
+/// [`SeImpersonateClientEx`] without its status: after a failure the caller's work runs as the server.
+///
+/// # Safety
+/// As for [`SeImpersonateClientEx`].
+///
+/// # Source
+/// SeImpersonateClient (ntifs.h page): obsolete; spec/nt-impersonation 2.6.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn SeImpersonateClient(
+    ClientContext: *const SECURITY_CLIENT_CONTEXT,
+    ServerThread: PETHREAD,
+) {
+    enter(&IMPERSONATE, |call| {
+        // The routine has no way to say it.
+        let _ = if planned(call).is_none() { impersonate(call, ClientContext, ServerThread) } else { Ok(()) };
+    });
+}
+
+/// Ends all impersonation of the calling thread.
+///
+/// # Safety
+/// None needed.
+///
+/// # Source
+/// SeStopImpersonatingClient (ntifs.h page); spec/nt-impersonation 2.7.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn SeStopImpersonatingClient() {
+    enter(&STOP, |_| current::seat().host.thread.revert());
+}

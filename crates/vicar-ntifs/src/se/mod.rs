@@ -1,0 +1,8 @@
+//! The security reference monitor: contexts, checks, tokens.
+
+pub(crate) mod access;
+pub(crate) mod client;
+pub(crate) mod privilege;
+pub(crate) mod session;
+pub(crate) mod subject;
+pub(crate) mod token;

@@ -1,0 +1,89 @@
+//! Privilege checks.
+
+use vicar_nt::Privilege;
+use vicar_nt::check::AccessMode;
+use vicar_nt::privilege::{LuidAndAttributes, Need, PrivilegeAttributes};
+
+use crate::convert;
+use crate::current;
+use crate::entry::{Routine, enter, routine};
+use crate::layout::{
+    BOOLEAN, KPROCESSOR_MODE, LUID, LUID_AND_ATTRIBUTES, PRIVILEGE_SET, SECURITY_SUBJECT_CONTEXT, ULONG,
+};
+use crate::ptr;
+use crate::se::subject;
+use crate::verifier::Rule;
+
+static CHECK: Routine = routine!(SePrivilegeCheck, PASSIVE_LEVEL, "SePrivilegeCheck (ntifs.h page)");
+static SINGLE: Routine = routine!(SeSinglePrivilegeCheck, PASSIVE_LEVEL, "SeSinglePrivilegeCheck (ntddk.h page)");
+
+/// `PRIVILEGE_SET_ALL_NECESSARY`.
+const ALL_NECESSARY: ULONG = 1;
+/// More privileges than there are, several times over.
+const MOST: ULONG = 0x400;
+
+/// Where the entries of a set are.
+fn entries(set: *mut PRIVILEGE_SET) -> *mut LUID_AND_ATTRIBUTES {
+    set.wrapping_byte_add(8).cast()
+}
+
+/// Says whether privileges are in force for a subject context, and marks those that are.
+///
+/// # Safety
+/// `RequiredPrivileges` is null or points to a set with as many entries as it says, which are written to; `SubjectContext`
+/// is null or points to a subject context.
+///
+/// # Source
+/// SePrivilegeCheck (ntifs.h page); spec/nt-impersonation 2.17.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn SePrivilegeCheck(
+    RequiredPrivileges: *mut PRIVILEGE_SET,
+    SubjectContext: *const SECURITY_SUBJECT_CONTEXT,
+    AccessMode: KPROCESSOR_MODE,
+) -> BOOLEAN {
+    enter(&CHECK, |call| {
+        let head: *const ULONG = RequiredPrivileges.cast_const().cast();
+        let (Some(count), Some(control)) = (ptr::read(head), ptr::read_at(head, 1)) else {
+            call.report(Rule::NullArgument, "RequiredPrivileges is NULL");
+            return 0;
+        };
+        if count > MOST {
+            return 0;
+        }
+        let entries = entries(RequiredPrivileges);
+        let count = usize::try_from(count).unwrap_or(0);
+        let mut wanted: Vec<LuidAndAttributes> = (0..count)
+            .filter_map(|index| ptr::read_at(entries, index))
+            .map(|entry| LuidAndAttributes {
+                luid: convert::from_luid(entry.Luid),
+                attributes: PrivilegeAttributes::from_bits_retain(entry.Attributes),
+            })
+            .collect();
+        let need = if control & ALL_NECESSARY == 0 { Need::Any } else { Need::All };
+        let Some(subject) = subject::view(call, SubjectContext) else { return 0 };
+        let holds = subject.privilege_check(&mut wanted, need, convert::mode(AccessMode));
+        for (index, entry) in wanted.iter().enumerate() {
+            let entry = LUID_AND_ATTRIBUTES { Luid: convert::luid(entry.luid), Attributes: entry.attributes.bits() };
+            ptr::write_at(entries, index, entry);
+        }
+        u8::from(holds)
+    })
+}
+
+/// Says whether whoever the calling thread acts as has a privilege in force.
+///
+/// # Safety
+/// None needed.
+///
+/// # Source
+/// SeSinglePrivilegeCheck (ntddk.h page); spec/nt-impersonation 2.18.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn SeSinglePrivilegeCheck(PrivilegeValue: LUID, PreviousMode: KPROCESSOR_MODE) -> BOOLEAN {
+    enter(&SINGLE, |_| {
+        let mode = convert::mode(PreviousMode);
+        u8::from(match Privilege::from_luid(convert::from_luid(PrivilegeValue)) {
+            Some(privilege) => current::seat().host.thread.holds(privilege, mode),
+            None => mode == AccessMode::Kernel,
+        })
+    })
+}

@@ -1,0 +1,174 @@
+//! What must be given back: references, client contexts, subject contexts.
+//!
+//! Everything is kept by the pointer that the driver has, with the place that took it. The book belongs to the world and is
+//! thrown away with it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Rule, Site, report_at};
+
+/// A subject context that is captured.
+#[derive(Clone, Copy, Debug)]
+struct Subject {
+    primary: usize,
+    locks: u32,
+    site: Site,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    /// By object: where each reference was taken that is not given back.
+    references: HashMap<usize, Vec<Site>>,
+    /// By client token: where each context was created that is not deleted.
+    contexts: HashMap<usize, Vec<Site>>,
+    /// By the structure's address.
+    subjects: HashMap<usize, Subject>,
+}
+
+static BOOK: Mutex<Option<Book>> = Mutex::new(None);
+
+fn book() -> MutexGuard<'static, Option<Book>> {
+    BOOK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn with<R>(action: impl FnOnce(&mut Book) -> R) -> R {
+    action(book().get_or_insert_default())
+}
+
+/// Opens an empty book.
+pub(crate) fn clear() {
+    *book() = None;
+}
+
+/// Notes a reference that the driver holds from now on.
+pub(crate) fn referenced(object: usize, site: Site) {
+    with(|book| book.references.entry(object).or_default().push(site));
+}
+
+/// Notes that a reference was given back; false when the driver holds none.
+pub(crate) fn dereferenced(object: usize) -> bool {
+    with(|book| drop_one(&mut book.references, object))
+}
+
+fn drop_one(of: &mut HashMap<usize, Vec<Site>>, key: usize) -> bool {
+    let Some(sites) = of.get_mut(&key) else { return false };
+    let dropped = sites.pop().is_some();
+    if sites.is_empty() {
+        of.remove(&key);
+    }
+    dropped
+}
+
+/// Notes a client context by its token.
+pub(crate) fn created(token: usize, site: Site) {
+    with(|book| book.contexts.entry(token).or_default().push(site));
+}
+
+/// Returns whether a context with this token is created and not deleted.
+pub(crate) fn is_created(token: usize) -> bool {
+    with(|book| book.contexts.contains_key(&token))
+}
+
+/// Notes that a context was deleted; false when none was created with this token.
+pub(crate) fn deleted(token: usize) -> bool {
+    with(|book| drop_one(&mut book.contexts, token))
+}
+
+/// Notes a captured subject context.
+pub(crate) fn captured(address: usize, primary: usize, site: Site) {
+    with(|book| book.subjects.insert(address, Subject { primary, locks: 0, site }));
+}
+
+/// The structure itself, or the one that this is a copy of.
+fn find(book: &Book, address: usize, primary: usize) -> Option<usize> {
+    if book.subjects.contains_key(&address) {
+        return Some(address);
+    }
+    book.subjects.iter().find(|(_, subject)| subject.primary == primary).map(|(address, _)| *address)
+}
+
+/// Notes that a subject context was locked; false when it is not captured.
+pub(crate) fn locked(address: usize, primary: usize) -> bool {
+    with(|book| {
+        let Some(found) = find(book, address, primary).and_then(|found| book.subjects.get_mut(&found)) else {
+            return false;
+        };
+        found.locks = found.locks.saturating_add(1);
+        true
+    })
+}
+
+/// Notes that a subject context was unlocked; false when it is not locked.
+pub(crate) fn unlocked(address: usize, primary: usize) -> bool {
+    with(|book| {
+        let Some(found) = find(book, address, primary).and_then(|found| book.subjects.get_mut(&found)) else {
+            return false;
+        };
+        match found.locks.checked_sub(1) {
+            Some(left) => {
+                found.locks = left;
+                true
+            }
+            None => false,
+        }
+    })
+}
+
+/// Returns whether a subject context is locked.
+pub(crate) fn is_locked(address: usize, primary: usize) -> bool {
+    with(|book| {
+        find(book, address, primary).and_then(|found| book.subjects.get(&found)).is_some_and(|found| found.locks > 0)
+    })
+}
+
+/// What a subject context was when it was released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Released {
+    /// Captured and unlocked.
+    Properly,
+    /// Still locked.
+    Locked,
+    /// Not captured.
+    NotCaptured,
+}
+
+/// Notes that a subject context was released.
+pub(crate) fn released(address: usize, primary: usize) -> Released {
+    with(|book| match find(book, address, primary).and_then(|found| book.subjects.remove(&found)) {
+        None => Released::NotCaptured,
+        Some(subject) if subject.locks > 0 => Released::Locked,
+        Some(_) => Released::Properly,
+    })
+}
+
+/// Reports what is held still: each context, each subject context, and each reference that is neither's.
+pub(crate) fn report_held(what: &'static str) {
+    let Some(Book { mut references, contexts, subjects }) = book().take() else { return };
+    for (token, sites) in contexts {
+        for site in sites {
+            drop_one(&mut references, token);
+            report_at(
+                Rule::ContextNotDeleted,
+                what,
+                site,
+                "a client context was created here and never deleted".into(),
+            );
+        }
+    }
+    for subject in subjects.into_values() {
+        drop_one(&mut references, subject.primary);
+        report_at(
+            Rule::SubjectNotReleased,
+            what,
+            subject.site,
+            "a subject context was captured here and never released".into(),
+        );
+    }
+    for (object, sites) in references {
+        for site in sites {
+            let detail = format!("a reference to the object {object:#x} was taken here and never given back");
+            report_at(Rule::ReferenceLeaked, what, site, detail);
+        }
+    }
+}

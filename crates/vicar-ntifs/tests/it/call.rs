@@ -1,0 +1,64 @@
+//! Calling the routines as C does. All calls of the tests are made by this macro.
+
+/// Calls routines by name.
+macro_rules! c {
+    ($routine:ident($($argument:expr),* $(,)?)) => {{
+        let call = ($($argument,)*);
+        $crate::call::c!(@ $routine, call, $($argument),*)
+    }};
+    (@ $routine:ident, $call:ident,) => {{
+        let () = $call;
+        // SAFETY:
+        // 1. the routine takes no pointer.
+        unsafe { vicar_ntifs::$routine() }
+    }};
+    (@ $routine:ident, $call:ident, $a:expr) => {{
+        let (a,) = $call;
+        // SAFETY:
+        // 1. the test passes what the routine's page allows, or what the routine itself tests.
+        unsafe { vicar_ntifs::$routine(a) }
+    }};
+    (@ $routine:ident, $call:ident, $a:expr, $b:expr) => {{
+        let (a, b) = $call;
+        // SAFETY:
+        // 1. as above.
+        unsafe { vicar_ntifs::$routine(a, b) }
+    }};
+    (@ $routine:ident, $call:ident, $a:expr, $b:expr, $c:expr) => {{
+        let (a, b, c) = $call;
+        // SAFETY:
+        // 1. as above.
+        unsafe { vicar_ntifs::$routine(a, b, c) }
+    }};
+    (@ $routine:ident, $call:ident, $a:expr, $b:expr, $c:expr, $d:expr) => {{
+        let (a, b, c, d) = $call;
+        // SAFETY:
+        // 1. as above.
+        unsafe { vicar_ntifs::$routine(a, b, c, d) }
+    }};
+    (@ $routine:ident, $call:ident, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr) => {{
+        let (a, b, c, d, e) = $call;
+        // SAFETY:
+        // 1. as above.
+        unsafe { vicar_ntifs::$routine(a, b, c, d, e) }
+    }};
+    (@ $routine:ident, $call:ident, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr) => {{
+        let (a, b, c, d, e, f) = $call;
+        // SAFETY:
+        // 1. as above.
+        unsafe { vicar_ntifs::$routine(a, b, c, d, e, f) }
+    }};
+    (@ $routine:ident, $call:ident, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr, $g:expr) => {{
+        let (a, b, c, d, e, f, g) = $call;
+        // SAFETY:
+        // 1. as above.
+        unsafe { vicar_ntifs::$routine(a, b, c, d, e, f, g) }
+    }};
+    (@ $routine:ident, $call:ident, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr, $g:expr, $h:expr, $i:expr, $j:expr) => {{
+        let (a, b, c, d, e, f, g, h, i, j) = $call;
+        // SAFETY:
+        // 1. as above.
+        unsafe { vicar_ntifs::$routine(a, b, c, d, e, f, g, h, i, j) }
+    }};
+}
+pub(crate) use c;

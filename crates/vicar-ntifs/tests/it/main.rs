@@ -1,0 +1,11 @@
+//! The routines, called as C calls them. One world a process: the tests take turns.
+#![expect(
+    unsafe_code,
+    clippy::unwrap_used,
+    reason = "a test program: a failure is a panic, and the routines of a C interface are unsafe to call (in call.rs)"
+)]
+
+mod call;
+mod check;
+mod client;
+mod stage;
