@@ -2,7 +2,7 @@
 //!
 //! With the verifier off a pointer is the address of what the reference counts on, with the kind in its low bits, so a
 //! call pays nothing for it. With the verifier on a pointer is a number in the kernel half of the address space, which no
-//! program can follow: the [`Ledger`](vicar_kernel::Ledger) of the world says what it is, and a pointer to something that
+//! program can follow: the [`Ledger`] of the world says what it is, and a pointer to something that
 //! is gone, or to something else, is a finding instead of an accident. One process may see both after its world changed,
 //! so the pointer itself says which it is.
 

@@ -4,7 +4,7 @@
 //! first one ends the process with its text; in [`Mode::Collected`] they are kept for whoever asks. Nothing here changes
 //! what a routine answers, except that a reference which is not there is not given back.
 //!
-//! The books of what must be given back are in [`book`]; they are kept only while the verifier is on.
+//! The books of what must be given back are kept only while the verifier is on.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
