@@ -26,6 +26,10 @@ OUTSIDE = {
     "vicar-os": {"libc", "rustix", "zeroize"},
     "vicar-ntifs": {"backtrace"},
 }
+# What an adapter brings, each behind a feature that is off by default.
+OPTIONAL = {
+    "vicar-os": {"axum-core", "http", "pin-project-lite", "tokio", "tower-layer", "tower-service"},
+}
 # Builds that try interleavings out; nothing that is shipped is built so.
 TRIALS = {"cfg(loom)", "cfg(shuttle)"}
 # Crates with code that is not Rust. `ring` compiles its own C and assembly and needs nothing installed but a C compiler.
@@ -74,15 +78,19 @@ def main():
     if set(ours) != set(EDGES):
         found.append(f"the table knows {sorted(EDGES)}, the workspace has {sorted(ours)}")
     for name, package in ours.items():
-        inner = {d["name"] for d in package["dependencies"] if d["name"] in ours}
+        # A crate that names itself does so for its tests, with features on.
+        inner = {d["name"] for d in package["dependencies"] if d["name"] in ours and (d["name"], d["kind"]) != (name, "dev")}
         allowed = EDGES.get(name, set())
         found += [f"{name} -> {other}: not an edge of the design" for other in sorted(inner - allowed)]
         found += [f"{name} -> {other}: in the table, used by nobody" for other in sorted(allowed - inner)]
         if name in OUTSIDE:
             # A model checker replaces std's primitives in builds made for it (`--cfg loom`, `--cfg shuttle`), and in no other.
             shipped = [d for d in package["dependencies"] if d["kind"] != "dev" and d["target"] not in ("cfg(loom)", "cfg(shuttle)")]
-            outside = {d["name"] for d in shipped if d["name"] not in ours}
+            outside = {d["name"] for d in shipped if d["name"] not in ours and not d["optional"]}
             found += [f"{name} -> {other}: an outside crate this one may not need" for other in sorted(outside - OUTSIDE[name])]
+            optional = {d["name"] for d in shipped if d["optional"]}
+            found += [f"{name} -> {other}: no adapter of the design" for other in sorted(optional - OPTIONAL.get(name, set()))]
+            found += [f"{name}: the default features bring an adapter" for _ in package["features"].get("default", [])[:1]]
     for package in packages.values():
         if package["id"] in members:
             continue

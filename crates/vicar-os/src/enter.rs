@@ -76,6 +76,8 @@ pub enum Misuse {
     ActsForNobody,
     /// This thread has a mailbox already.
     AlreadyRegistered,
+    /// This thread runs the tasks of an asynchronous runtime: other clients' tasks would be next.
+    RuntimeThread,
 }
 
 impl fmt::Display for Misuse {
@@ -86,6 +88,7 @@ impl fmt::Display for Misuse {
             Self::ForeignContext => "the client context belongs to another server",
             Self::ActsForNobody => "this thread was told to act for nobody",
             Self::AlreadyRegistered => "this thread has a mailbox already",
+            Self::RuntimeThread => "a thread of an asynchronous runtime never acts as a client; use client threads",
         })
     }
 }
@@ -150,6 +153,36 @@ pub fn acts_as_client() -> bool {
     ACTS_AS_CLIENT.get()
 }
 
+#[cfg(feature = "tokio")]
+thread_local! {
+    /// The server whose runtime this thread was made for.
+    static RUNTIME_OF: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// Says that the calling thread belongs to a runtime of this server, for life.
+#[cfg(feature = "tokio")]
+pub(crate) fn serve_runtime(server: u64) {
+    RUNTIME_OF.set(Some(server));
+}
+
+/// The server whose runtime the calling thread was made for.
+#[cfg(feature = "tokio")]
+pub(crate) fn runtime_of_this_thread() -> Option<u64> {
+    RUNTIME_OF.get()
+}
+
+/// Whether the calling thread runs tasks: made for that, or inside a runtime's `block_on`.
+#[cfg(feature = "tokio")]
+fn runs_tasks() -> bool {
+    RUNTIME_OF.get().is_some() || tokio::runtime::Handle::try_current().is_ok()
+}
+
+/// Without the adapter nothing is known of runtimes.
+#[cfg(not(feature = "tokio"))]
+fn runs_tasks() -> bool {
+    false
+}
+
 /// Marks the thread as acting for the life of the value, so that nesting is seen.
 pub(crate) struct Acting(());
 
@@ -185,6 +218,9 @@ pub(crate) struct ServerThread {
 impl ServerThread {
     /// Takes charge of the calling thread, which must be the server.
     pub(crate) fn adopt(server: &Server) -> Result<Self, EnterError> {
+        if runs_tasks() {
+            return Err(EnterError::Misuse(Misuse::RuntimeThread));
+        }
         let place = if server.can_switch() {
             let place = ThreadPlace::of_server_thread(Kernel, server.base());
             Some(place.map_err(|_not_the_server| EnterError::Misuse(Misuse::ForeignThread))?)

@@ -11,6 +11,7 @@
 //! This crate never decides policy: whether a server may act as a client is decided by `vicar-kernel`, and what the
 //! client may do is decided by the Linux kernel.
 
+pub mod adapter;
 pub mod capability;
 mod client;
 pub mod delegation;

@@ -21,6 +21,8 @@ use crate::{UnixIdentity, sidmap};
 use core::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+#[cfg(feature = "tokio")]
+use std::sync::atomic::Ordering;
 use vicar_kernel::{
     Locality, LogonKind, ProcessRef, Qos, Reach, System, Thread, ThreadRef, TokenKind, TokenRef, TokenSpec, Tracking,
 };
@@ -60,6 +62,8 @@ struct Inner {
     own: UnixIdentity,
     report: StartReport,
     mailboxes: Mailboxes,
+    /// Threads that were born as a client.
+    inherited: AtomicU64,
 }
 
 /// Why a client could not be logged on.
@@ -263,6 +267,20 @@ impl Server {
 
     pub(crate) fn mailboxes(&self) -> &Mailboxes {
         &self.inner.mailboxes
+    }
+
+    /// How many threads of its runtimes were made by a thread that acted as a client, and were made the server.
+    ///
+    /// More than none is a defect of the program: something makes threads inside a closure.
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub fn inherited_threads(&self) -> u64 {
+        self.inner.inherited.load(Ordering::Relaxed)
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn note_inherited(&self) {
+        self.inner.inherited.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn id(&self) -> u64 {

@@ -16,7 +16,7 @@ use core::fmt;
 use rustix::fs::{Gid, Uid};
 use rustix::io::Errno;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use vicar_kernel::{LogonKind, Policy, Process, Profile, System, TokenKind, TokenSpec};
 use vicar_nt::{Luid, NtStatus};
 
@@ -233,6 +233,7 @@ impl Starting {
             own,
             report: StartReport { kernel: self.kernel, powers, self_test, powerless },
             mailboxes: Mailboxes::default(),
+            inherited: AtomicU64::new(0),
         };
         Ok(Server { inner: Arc::new(inner) })
     }

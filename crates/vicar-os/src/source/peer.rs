@@ -6,8 +6,7 @@ use crate::{IdentityError, KernelGid, KernelUid, UnixIdentity};
 use core::fmt;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A process that connected to us, as the kernel recorded it at that moment.
 #[derive(Debug)]
@@ -117,7 +116,7 @@ fn failed(query: Query) -> impl Fn(Errno) -> SourceError {
     move |errno| SourceError::Failed { query, errno: errno.raw_os_error() }
 }
 
-/// Captures who connected to the other end of `socket`.
+/// Captures who connected to the other end of `socket`, a Unix socket of any library.
 ///
 /// The kernel recorded it when the connection was made: an identity the peer takes on later, by exec or set-user-ID, is
 /// not seen, and neither is the identity of another process that got the socket from it. Names, addresses and messages
@@ -143,7 +142,7 @@ fn failed(query: Query) -> impl Fn(Errno) -> SourceError {
 ///
 /// # Source
 /// unix(7): SO_PEERCRED, SO_PEERGROUPS; SO_PEERPIDFD since Linux 6.5.
-pub fn of(socket: &UnixStream) -> Result<Peer, SourceError> {
+pub fn of(socket: &impl AsFd) -> Result<Peer, SourceError> {
     let socket = socket.as_fd();
     let raw = socket::peer_credentials(socket).map_err(failed(Query::Credentials))?;
     let Some(uid) = KernelUid::new(raw.uid) else { return Err(SourceError::NotConnected) };
@@ -205,6 +204,7 @@ pub(crate) fn is_whole_map(map: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixStream;
 
     #[test]
     fn only_the_whole_map_is_whole() {

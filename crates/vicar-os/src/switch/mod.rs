@@ -4,6 +4,8 @@
 //! [`irrevocable`]; what a server gives up when it starts is in `powers`.
 
 pub(crate) mod calls;
+#[cfg(feature = "tokio")]
+pub(crate) mod inherited;
 pub mod irrevocable;
 pub(crate) mod place;
 pub(crate) mod powers;

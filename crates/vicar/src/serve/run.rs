@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 use vicar_gateway::serve::signal::stop_on_signals;
 use vicar_gateway::serve::{Gateway, Stopped, Stopper};
+use vicar_os::adapter::tokio::{Clients, reset_threads};
 use vicar_os::supervisor::Supervisor;
 
 /// How long jobs that a cut request began may take to end by themselves.
@@ -46,14 +47,17 @@ impl Ready {
     where
         F: Future<Output = T>,
     {
-        let Self { parts, listeners, threads, supervisor, banner: _ } = self;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+        let Self { parts, listeners, server, threads, supervisor, banner: _ } = self;
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = reset_threads(&mut builder, &server)
             .worker_threads(std::thread::available_parallelism().map_or(2, |count| count.get().max(2)))
             .thread_name("vicar-front")
             .enable_all()
             .build()
             .map_err(|error| format!("cannot start the runtime: {error}"))?;
         let ending = runtime.block_on(async {
+            // Looks at a thread of the runtime that was made, not at how.
+            Clients::attach(&server, threads.clone()).await.map_err(|error| error.to_string())?;
             let gateway = Gateway::new(parts, listeners);
             let stopper = gateway.stopper();
             stop_on_signals(stopper.clone()).map_err(|error| format!("cannot take signals: {error}"))?;

@@ -16,6 +16,7 @@ use vicar_os::{ClientContext, ClientThreads, KernelUid, RootClients, Server, Sta
 pub(crate) struct Ready {
     pub(super) parts: Parts<ClientContext>,
     pub(super) listeners: Vec<Listener>,
+    pub(super) server: Server,
     pub(super) threads: ClientThreads,
     pub(super) supervisor: Supervisor,
     /// What to tell the administrator.
@@ -46,10 +47,10 @@ pub(crate) fn start(plan: Plan) -> Result<Ready, String> {
         Passwords::Pam { service, .. } => Method::Pam { service },
     };
     let accounts: Box<dyn Accounts> = Box::new(supervisor.clone());
-    let sign_in = SignIn::new(method, Some(accounts), Box::new(server), plan.sign_in_limits)
+    let sign_in = SignIn::new(method, Some(accounts), Box::new(server.clone()), plan.sign_in_limits)
         .ok_or("the system gives no randomness")?;
     let parts = Parts { handler: Arc::new(share), sign_in, audit: plan.audit, names: plan.names, limits: plan.limits };
-    Ok(Ready { parts, listeners: plan.listeners, threads, supervisor, banner })
+    Ok(Ready { parts, listeners: plan.listeners, server, threads, supervisor, banner })
 }
 
 fn fork_supervisor(plan: &Plan, anonymous: KernelUid) -> Result<Supervisor, String> {
