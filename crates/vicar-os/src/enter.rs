@@ -1,6 +1,6 @@
 //! Acting as a client on one thread: the evidence, the errors, and the two-phase way in and out.
 
-use crate::client::ClientContext;
+use crate::client::{ClientContext, Projected};
 use crate::project::ProjectError;
 use crate::server::Server;
 use crate::switch::SwitchError;
@@ -10,6 +10,7 @@ use crate::{KernelGid, KernelUid, UnixIdentity};
 use core::fmt;
 use core::marker::PhantomData;
 use std::cell::Cell;
+use std::sync::Arc;
 use vicar_kernel::{GateStep, Outcome, ThreadRef};
 use vicar_nt::{ImpersonationLevel, NtStatus};
 
@@ -301,6 +302,26 @@ impl fmt::Debug for ServerThread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerThread").field("place", &self.place).finish_non_exhaustive()
     }
+}
+
+/// Asks the gate whether the server may act as the client now, and what the client is here, and changes nothing.
+///
+/// # Errors
+/// - [`EnterError`] as [`ServerThread::enter`] would have it.
+pub(crate) fn judge(server: &Server, context: &ClientContext) -> Result<Arc<Projected>, EnterError> {
+    if context.server() != server.id() {
+        return Err(EnterError::Misuse(Misuse::ForeignContext));
+    }
+    let pending = server.new_thread().prepare(context.kernel()).map_err(EnterError::Refused)?;
+    let gate_step = match pending.outcome() {
+        Outcome::AsRequested => None,
+        Outcome::Downgraded { step } => Some(step),
+    };
+    let level = pending.level();
+    if !level.may_act_locally() {
+        return Err(EnterError::BelowImpersonation { level, gate_step });
+    }
+    context.projected().map_err(EnterError::Project)
 }
 
 /// Runs `work` as the client on the calling thread; see [`Server::run_as`].

@@ -125,6 +125,110 @@ fn the_command_has_no_descriptor_of_the_caller_and_no_power() {
     check(scratch.vicar(&["run", "--as", "alice", "--", "sh", "-c", script]), 0, expected, "");
 }
 
+/// Runs a script as alice and returns what it said.
+fn as_alice(scratch: &Scratch, options: &[&str], script: &str) -> String {
+    let mut command = scratch.vicar(&[&["run", "--as", "alice"], options, &["--", "sh", "-c", script]].concat());
+    let output = command.output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{script}: {}\n{text}", output.status);
+    text
+}
+
+/// Prints `ok` or `no` for each of some commands.
+const TELL: &str = "t() { if \"$@\" > /dev/null 2>&1; then echo ok; else echo no; fi; }; ";
+
+#[test]
+fn the_command_and_what_it_starts_are_filtered() {
+    let Some(scratch) = as_root() else { return };
+    let script = "sh -c 'grep -E \"^(NoNewPrivs|Seccomp):\" /proc/self/status' | tr -d '\\t'";
+    assert_eq!(as_alice(&scratch, &[], script), "NoNewPrivs:1\nSeccomp:2\n");
+    // Each of these works for a user who is not sealed, or fails for another reason.
+    let calls = "import ctypes, errno, sys\nc = ctypes.CDLL(None, use_errno=True)\nfor n, a in [('setresuid', (-1, -1, -1)), \
+                 ('ptrace', (0, 0, 0, 0)), ('unshare', (0x10000000,)), ('setgroups', (0, 0))]:\n  \
+                 print(n, getattr(c, n)(*a), errno.errorcode.get(ctypes.get_errno()))\n\
+                 for n, a in [(425, (1, 0)), (250, (0, -3, 0)), (321, (0, 0, 0)), (323, (0,)), (272, (0x10000000,))]:\n  \
+                 print(n, c.syscall(n, *a), errno.errorcode.get(ctypes.get_errno()))\n";
+    if cfg!(target_arch = "x86_64") && Command::new("/usr/bin/python3").arg("--version").output().is_ok() {
+        let file = scratch.0.join("calls.py");
+        std::fs::write(&file, calls).unwrap();
+        let said = as_alice(&scratch, &[], &format!("/usr/bin/python3 {}", file.display()));
+        assert_eq!(said.lines().count(), 9, "{said}");
+        assert!(said.lines().all(|line| line.ends_with(" -1 EPERM")), "{said}");
+    }
+}
+
+#[test]
+fn a_read_only_command_changes_nothing() {
+    let Some(scratch) = as_root() else { return };
+    as_alice(&scratch, &[], "echo old > f; mkdir d");
+    let script = format!(
+        "{TELL} t cat f; t ls .; t sh -c 'echo x >> f'; t sh -c 'echo x > f'; t touch n; t touch f; t rm f; t mv f g;
+        t ln f g; t mkdir e; t rmdir d; t chmod 777 f; t truncate -s 0 f; t ln -s f s; t mkfifo p;
+        t sh -c 'echo x > /dev/null'"
+    );
+    let said = as_alice(&scratch, &["--read-only"], &script);
+    assert_eq!(
+        said.split_whitespace().collect::<Vec<_>>(),
+        "ok ok no no no no no no no no no no no no no ok".split(' ').collect::<Vec<_>>()
+    );
+    assert_eq!(std::fs::read_to_string(scratch.0.join("alice/f")).unwrap(), "old\n");
+}
+
+#[test]
+fn a_command_beneath_a_directory_stays_there() {
+    let Some(scratch) = as_root() else { return };
+    let home = scratch.0.join("alice");
+    let (inside, outside) = (home.join("in"), home.join("out"));
+    let script = format!(
+        "mkdir {0} {1}; echo i > {0}/f; echo o > {1}/f; ln -s {1}/f {0}/away",
+        inside.display(),
+        outside.display()
+    );
+    as_alice(&scratch, &[], &script);
+    let script = format!(
+        "{TELL} cd {0}; t cat f; t sh -c 'echo x >> f'; t mkdir e; t rm f; t cat {1}/f; t cat away; t ls {1}; t touch {1}/n;
+        t mv e {1}/; t sh -c 'echo x >> {1}/f'; t chmod 600 {1}/f; t ls /; t touch e/n",
+        inside.display(),
+        outside.display()
+    );
+    let said = as_alice(&scratch, &["--beneath", inside.to_str().unwrap()], &script);
+    assert_eq!(said.split_whitespace().collect::<Vec<_>>().join(" "), "ok ok ok ok no no no no no no no no ok");
+    let script = format!("{TELL} cd {}; t ls e; t touch e/m; t rm e/n", inside.display());
+    let said = as_alice(&scratch, &["--read-only", "--beneath", inside.to_str().unwrap()], &script);
+    assert_eq!(said.split_whitespace().collect::<Vec<_>>().join(" "), "ok no no");
+    let command = scratch.vicar(&["run", "--as", "bob", "--beneath", inside.to_str().unwrap(), "--", "true"]);
+    check(command, 2, "", "Permission denied");
+}
+
+#[test]
+fn a_restriction_that_cannot_be_enforced_is_refused() {
+    let Some(scratch) = as_root() else { return };
+    if Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("skipped: strace is not installed");
+        return;
+    }
+    let mark = scratch.0.join("alice/mark");
+    let without = |options: &[&str]| {
+        let strace = [
+            "-f",
+            "-o",
+            "/dev/null",
+            "-e",
+            "inject=landlock_create_ruleset:error=EOPNOTSUPP",
+            VICAR,
+            "run",
+            "--as",
+            "alice",
+        ];
+        scratch.program("strace", &[&strace, options, &["--", "touch", mark.to_str().unwrap()]].concat())
+    };
+    check(without(&["--read-only"]), 2, "", "Landlock");
+    check(without(&["--beneath", "/tmp"]), 2, "", "Landlock");
+    assert!(!mark.exists());
+    check(without(&[]), 0, "", "");
+    assert!(mark.exists());
+}
+
 #[test]
 fn below_impersonation_nothing_runs() {
     let Some(scratch) = as_root() else { return };

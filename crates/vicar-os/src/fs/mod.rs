@@ -28,6 +28,7 @@ pub use content::File;
 pub use directory::{Directory, Entry, Replace};
 pub use error::{Errno, FsError};
 pub use node::{Access, Links, Node};
+pub(crate) use root::refuse_kernel_file_system;
 pub use root::{Root, Space};
 pub use stat::{FileId, Kind, Stat, Time};
 pub use temp::Temp;

@@ -179,7 +179,7 @@ const KERNEL_FILE_SYSTEMS: [u64; 26] = [
     0x6c6f_6f70, // binderfs
 ];
 
-fn refuse_kernel_file_system(fd: BorrowedFd<'_>) -> Result<(), FsError> {
+pub(crate) fn refuse_kernel_file_system(fd: BorrowedFd<'_>) -> Result<(), FsError> {
     let stat = fstatfs(fd).map_err(FsError::os("statfs"))?;
     // The type is a signed word whose upper half is only a sign; the magic numbers have 32 bits.
     let magic = u64::from_ne_bytes(stat.f_type.to_ne_bytes()) & 0xffff_ffff;

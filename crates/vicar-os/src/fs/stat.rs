@@ -26,7 +26,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(super) const fn of(file_type: FileType) -> Self {
+    pub(crate) const fn of(file_type: FileType) -> Self {
         match file_type {
             FileType::RegularFile => Self::Regular,
             FileType::Directory => Self::Directory,

@@ -5,6 +5,7 @@ use super::probe::{self, ProbeError, SelfTest};
 use super::{Inner, NEXT_SERVER, Server, token};
 use crate::mailbox::Mailboxes;
 use crate::project::{Projection, RootClients};
+use crate::sealed::{Job, Sealer, SealerOptions};
 use crate::supervisor::{ForkError, Supervisor, SupervisorOptions};
 use crate::switch::SwitchError;
 use crate::switch::calls::{CredentialCalls as _, Kernel, Observed};
@@ -73,7 +74,7 @@ pub enum StartError {
     },
     /// The server's token could not be made.
     Token(NtStatus),
-    /// The supervisor could not be started.
+    /// The supervisor, or another process that is forked at the start, could not be started.
     Supervisor(ForkError),
 }
 
@@ -174,6 +175,16 @@ impl Starting {
     pub fn fork_supervisor(&mut self, options: SupervisorOptions) -> Result<Supervisor, StartError> {
         single_threaded()?;
         Supervisor::fork(options).map_err(StartError::Supervisor)
+    }
+
+    /// Forks the process that sealed workers are made from. Do it before secrets are read: a worker has the memory that this
+    /// process has now.
+    ///
+    /// # Errors
+    /// - [`StartError::Supervisor`]; nothing was changed.
+    pub fn fork_sealer(&mut self, options: SealerOptions, jobs: &'static [Job]) -> Result<Sealer, StartError> {
+        single_threaded()?;
+        Sealer::fork(options, jobs).map_err(StartError::Supervisor)
     }
 
     /// Gives up powers, tests what is left, and becomes the server.

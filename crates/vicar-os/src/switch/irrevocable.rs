@@ -6,7 +6,7 @@
 //!
 //! There is no way back and no guard. A process whose drop failed is neither itself nor the other one: it must end.
 
-mod answer;
+pub(crate) mod answer;
 mod ask;
 mod oracle;
 mod terminal;

@@ -66,6 +66,12 @@ pub struct PowersError {
     errno: Errno,
 }
 
+impl PowersError {
+    pub(crate) const fn errno(&self) -> Errno {
+        self.errno
+    }
+}
+
 impl fmt::Display for PowersError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.operation, self.errno)
@@ -96,6 +102,23 @@ pub(crate) fn give_up() -> Result<Powers, PowersError> {
     let before = rustix::thread::capabilities(None).map_err(at("capget"))?.permitted;
     // One without the other changes no identity, and would be left in a client's hands.
     let kept = if before.contains(KEPT) { KEPT } else { CapabilitySet::empty() };
+    let bounding_cut = cut(before, kept)?;
+    Ok(Powers { before, kept, bounding_cut })
+}
+
+/// Cuts the calling process's capabilities to those in `wanted` that it has, for good, as [`give_up`].
+///
+/// # Returns
+/// What is left: permitted and effective.
+pub(crate) fn keep(wanted: CapabilitySet) -> Result<CapabilitySet, PowersError> {
+    let before = rustix::thread::capabilities(None).map_err(at("capget"))?.permitted;
+    let kept = before.intersection(wanted);
+    cut(before, kept)?;
+    Ok(kept)
+}
+
+/// Does it, and returns whether the bounding set was cut too.
+fn cut(before: CapabilitySet, kept: CapabilitySet) -> Result<bool, PowersError> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at("prctl PR_SET_DUMPABLE"))?;
     rustix::thread::set_no_new_privs(true).map_err(at("prctl PR_SET_NO_NEW_PRIVS"))?;
     rustix::thread::clear_ambient_capability_set().map_err(at("prctl PR_CAP_AMBIENT_CLEAR_ALL"))?;
@@ -117,7 +140,7 @@ pub(crate) fn give_up() -> Result<Powers, PowersError> {
     if now.permitted != kept || now.effective != kept || !now.inheritable.is_empty() {
         return Err(PowersError { operation: "verifying the capability sets", errno: Errno::PERM });
     }
-    Ok(Powers { before, kept, bounding_cut })
+    Ok(bounding_cut)
 }
 
 fn cut_bounding_set(kept: CapabilitySet) -> Result<(), PowersError> {

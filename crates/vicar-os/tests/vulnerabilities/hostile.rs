@@ -55,7 +55,7 @@ pub(crate) fn start(plan: &str) -> Child {
 }
 
 /// Attacks this process until [`Attack::end`].
-pub(crate) struct Attack(Child);
+pub(crate) struct Attack(pub(crate) Child);
 
 /// Starts an attacker, which must happen while this process is still root. `None`, said aloud, without perl.
 pub(crate) fn attack(uid: u32, what: &str) -> Option<Attack> {

@@ -10,10 +10,11 @@ use vicar_kernel::{
     TokenKind, TokenSpec, Tracking,
 };
 use vicar_nt::{ImpersonationLevel, NtStatus};
+use vicar_os::sealed::{Beneath, Bounds, Purpose, Seal, landlock_version, seal};
 use vicar_os::source::account::{self, Account, AccountError};
 use vicar_os::source::own::{Own, own};
 use vicar_os::source::token;
-use vicar_os::switch::irrevocable::{Terminal, close_from, drop_to, leave_terminal};
+use vicar_os::switch::irrevocable::{Terminal, close_from, leave_terminal};
 use vicar_os::{KernelGid, KernelUid, Projection, RootClients, UnixIdentity, capability, project};
 
 use crate::exit::Exit;
@@ -23,7 +24,11 @@ use crate::exit::Exit;
 #[command(after_help = "\
 The command has the user's identity and all its groups, no capability, and no way to gain any: set-user-ID programs such as \
 sudo do not work in it. Its environment is HOME, USER, LOGNAME, SHELL, PATH, TERM and LANG, it starts in the user's home \
-directory, and it has no controlling terminal.\n\n\
+directory, and it has no controlling terminal. A system call filter refuses tracing, keyrings, mounts, namespaces, io_uring, \
+BPF and changes of identity to it and to everything it starts.\n\n\
+--read-only and --beneath are enforced by Landlock (Linux 6.2 or later) and refused where it is missing. They are about \
+the contents and names of files and about modes, owners, attributes and times; within them, modes, owners and attributes \
+cannot be changed by name, so chmod and cp -p fail. What the command reaches through a socket is not restricted.\n\n\
 Only root can run a command as somebody else; anybody can run one as themselves.\n\n\
 Exit: the command's own code, or 1 denied, 2 cannot run.")]
 pub(crate) struct Args {
@@ -34,6 +39,15 @@ pub(crate) struct Args {
     /// How far to go in acting as the user; below impersonation nothing runs.
     #[arg(long, value_enum, default_value_t = Level::Impersonation)]
     level: Level,
+
+    /// Let the command change no file anywhere; what it was started with, such as standard output, stays open.
+    #[arg(long)]
+    read_only: bool,
+
+    /// Let the command read and change files beneath DIR only, and read and execute the system's programs in /usr, /bin,
+    /// /sbin, /lib and /etc. May be given several times.
+    #[arg(long, value_name = "DIR")]
+    beneath: Vec<PathBuf>,
 
     /// The command and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
@@ -104,17 +118,36 @@ fn become_and_execute(args: &Args) -> Result<i32, NoRun> {
     if identity != wanted {
         return Err(NoRun::Denied("the token is not exactly the user on this system".to_owned()));
     }
+    let sealing = Seal::new(Purpose::Execute).within(bounds(args)?);
     let parent = match leave_terminal().map_err(cannot)? {
         Terminal::Ended(code) => return Ok(code),
         Terminal::LeftInChild(parent) => Some(parent),
         Terminal::None | Terminal::Left => None,
     };
-    drop_to(&identity).map_err(cannot)?;
+    seal(&identity, &sealing).map_err(cannot)?;
     let _outcome = pending.commit();
     if let Some(parent) = parent {
         parent.bind().map_err(cannot)?;
     }
     Err(execute(&account, &args.command))
+}
+
+/// What the command may reach of what the user may reach.
+fn bounds(args: &Args) -> Result<Bounds, NoRun> {
+    let bounds = match args.beneath.split_first() {
+        None if args.read_only => Bounds::ReadOnly,
+        None => return Ok(Bounds::Everything),
+        Some((first, more)) => {
+            let absolute = |path: &PathBuf| std::path::absolute(path).map_err(cannot);
+            let mut beneath = Beneath::new(absolute(first)?).with_programs();
+            for directory in more {
+                beneath = beneath.and(absolute(directory)?);
+            }
+            Bounds::Beneath(if args.read_only { beneath.read_only() } else { beneath })
+        }
+    };
+    landlock_version().map_err(|error| cannot(format!("cannot restrict the command: {error}")))?;
+    Ok(bounds)
 }
 
 /// The identity to run as: what the databases say, or this process's own when it is the same user and cannot change.

@@ -3,10 +3,10 @@
 use super::{Claim, DropError, Step};
 
 /// What a dropped process reports.
-pub(super) type Report = Result<Vec<u8>, DropError>;
+pub(crate) type Report = Result<Vec<u8>, DropError>;
 
 /// Writes a report. A position beyond 255 cannot occur: the lists are short.
-pub(super) fn encode(report: &Report) -> Vec<u8> {
+pub(crate) fn encode(report: &Report) -> Vec<u8> {
     match report {
         Ok(bytes) => {
             let mut out = vec![0];
@@ -25,7 +25,7 @@ pub(super) fn encode(report: &Report) -> Vec<u8> {
 }
 
 /// Reads a report; `None` when the bytes are none: the process ended before it was done.
-pub(super) fn decode(bytes: &[u8]) -> Option<Report> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<Report> {
     match bytes {
         [0, rest @ ..] => Some(Ok(rest.to_vec())),
         [1] => Some(Err(DropError::ManyThreads)),

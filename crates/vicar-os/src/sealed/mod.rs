@@ -1,0 +1,246 @@
+//! Processes that are one client for good, and less than the client.
+//!
+//! [`seal()`] gives up everything a process could come back with ([`drop_to`](crate::switch::irrevocable::drop_to)), then
+//! puts a system call filter on it that fits its [`Purpose`], Landlock's [`Bounds`] and [`Limits`], and proves each by
+//! trying. It is for a process that is about to execute a program, and for the workers of this module.
+//!
+//! Workers are forked by the [`Sealer`], a process with one thread that a server forks before it has more, and before it
+//! reads secrets: a worker has the memory that the server had then. A worker does [`Job`]s, functions that were there before it
+//! was, and [`FileRequest`]s, in batches through shared memory. [`SealedWorkers`] keeps them by client and plan, bounded in
+//! number, and judges at each [`take`](SealedWorkers::take) whether the server may still act as the client.
+//!
+//! What a worker says is not trusted: it may be in the hands of whoever made the file it parsed. Every message has a limit and
+//! is read by total functions, shared memory is read as numbers and each number once, descriptors are looked at before
+//! anybody gets them, and one wrong answer ends the worker. It has sockets to nobody but the server, memory shared with nobody
+//! but the server, and cannot trace or signal (purposes [`Purpose::Parse`] and [`Purpose::Files`]).
+//!
+//! | who ends | what happens |
+//! |---|---|
+//! | the worker | its request fails ([`SealedError::Crashed`]); the next one gets a new worker |
+//! | the sealer | all workers are killed by the kernel (PR_SET_PDEATHSIG, set after the last change of ids, which clears it); [`SealedError::Dead`] |
+//! | the server | the sealer sees it (pidfd), kills all workers and what they started, and ends |
+//! | nobody asks | the worker ends by itself after its idle time |
+//!
+//! What a program leaves running that was started by a worker with [`Purpose::Execute`] is killed when that worker ends: it
+//! becomes a child of the sealer (PR_SET_CHILD_SUBREAPER).
+
+mod bounds;
+mod error;
+mod exchange;
+mod file;
+mod filter;
+mod job;
+mod order;
+mod seal;
+mod sealer;
+mod worker;
+mod workers;
+
+pub use bounds::{Beneath, Bounds, NoLandlock, landlock_version};
+pub use error::{FileError, SealedError};
+pub use file::{FileAccess, FileAnswer, FileRequest, MAX_BATCH};
+pub use filter::Purpose;
+pub use job::{Accept, Job, JobAnswer, JobRequest};
+pub use seal::{Limits, Seal, SealError, Sealed, seal};
+pub use workers::{SealedWorkers, Worker};
+
+use crate::packet::{self, Received};
+use crate::supervisor::{ForkError, Operation};
+use crate::sys::fork::{self, Side};
+use core::fmt;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, Shutdown, sockopt};
+use rustix::process::{Pid, PidfdFlags, WaitOptions};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// First byte of an order for a worker.
+const START: u8 = 1;
+/// First byte of the message that says: look into the shared memory.
+const BELL: u8 = 1;
+/// First byte of a job's request or answer that is in the message.
+const JOB: u8 = 2;
+/// The only byte of one that is in the first descriptor.
+const LARGE_JOB: u8 = 3;
+/// Most bytes of a request or answer that travels in a message.
+const INLINE: usize = 60 << 10;
+/// Longest message.
+const MAX_MESSAGE_LEN: usize = INLINE + 16;
+/// Most bytes of any request or answer.
+const MAX_LARGE: usize = 64 << 20;
+/// How long the sealer may take to report, and to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a worker is to be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Plan {
+    /// How it is sealed.
+    pub seal: Seal,
+    /// The directory its file requests are beneath, opened by the worker as the client.
+    pub directory: Option<PathBuf>,
+}
+
+impl Plan {
+    /// A worker without a directory.
+    #[must_use]
+    pub const fn new(seal: Seal) -> Self {
+        Self { seal, directory: None }
+    }
+
+    /// With a directory.
+    #[must_use]
+    pub fn at(self, directory: PathBuf) -> Self {
+        Self { directory: Some(directory), ..self }
+    }
+}
+
+/// The limits of a sealer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SealerOptions {
+    /// Most workers at a time; those that are ending count.
+    pub workers: usize,
+}
+
+impl Default for SealerOptions {
+    fn default() -> Self {
+        Self { workers: 128 }
+    }
+}
+
+/// The limits of a server's workers.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WorkerOptions {
+    /// Most workers at a time.
+    pub workers: usize,
+    /// Most workers of one user at a time.
+    pub per_user: usize,
+    /// How long a worker stays that nobody asks.
+    pub idle: Duration,
+    /// Longest time for one answer; the worker is killed after that.
+    pub call_limit: Duration,
+    /// Longest time to wait for a worker when there are as many as there may be.
+    pub wait: Duration,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { workers: 64, per_user: 4, idle: seconds(60), call_limit: seconds(30), wait: seconds(10) }
+    }
+}
+
+/// The number of a job: its place in the list that the sealer was started with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct JobId(u16);
+
+/// The server's end of the process that makes sealed workers. Cheap to clone. The process ends with the last of them.
+#[derive(Clone)]
+pub struct Sealer {
+    inner: Arc<Handle>,
+}
+
+struct Handle {
+    socket: OwnedFd,
+    process: Pid,
+    jobs: &'static [Job],
+}
+
+impl Sealer {
+    /// Forks the sealer. See [`Starting::fork_sealer`](crate::Starting::fork_sealer).
+    ///
+    /// # Errors
+    /// - [`ForkError::ManyThreads`] when this process has more than one thread.
+    /// - [`ForkError::Failed`] with `EPERM` when the process lacks CAP_SETUID, CAP_SETGID or CAP_KILL: a worker could not
+    ///   become anybody, or not be ended.
+    /// - [`ForkError::Failed`], [`ForkError::NotReady`] when it could not be made or prepared; it has ended or is ending.
+    ///
+    /// # Identity
+    /// The sealer keeps the ids of the calling thread and no capability but CAP_SETUID, CAP_SETGID, CAP_SETPCAP and CAP_KILL. It
+    /// opens no file of a client. It is in a session of its own, cannot be dumped or traced by others, has no descriptor but its
+    /// socket, and ends when this process does.
+    ///
+    /// # Source
+    /// fork(2), capabilities(7), prctl(2) PR_SET_CHILD_SUBREAPER, pidfd_open(2).
+    pub fn fork(options: SealerOptions, jobs: &'static [Job]) -> Result<Self, ForkError> {
+        let failed = |operation| move |errno: Errno| ForkError::Failed { operation, errno: errno.raw_os_error() };
+        let (near, far) = packet::pair().map_err(failed(Operation::Pipe))?;
+        let server = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
+            .map_err(failed(Operation::Fork))?;
+        let process = match fork::fork() {
+            Ok(Side::Child) => sealer::main(far, server, &options, jobs),
+            Ok(Side::Parent { child }) => child,
+            Err(Errno::BUSY) => return Err(ForkError::ManyThreads),
+            Err(errno) => return Err(failed(Operation::Fork)(errno)),
+        };
+        drop((far, server));
+        let inner = Handle { socket: near, process, jobs };
+        let mut first = [0; 8];
+        sockopt::set_socket_timeout(&inner.socket, sockopt::Timeout::Recv, Some(PATIENCE))
+            .map_err(failed(Operation::Receive))?;
+        match packet::receive(inner.socket.as_fd(), &mut first, RecvFlags::empty()) {
+            Ok(Received::Message { len: 8, .. }) => match sealer::refusal(first) {
+                None => Ok(Self { inner: Arc::new(inner) }),
+                Some(error) => Err(error),
+            },
+            Ok(_) | Err(Errno::AGAIN) => Err(ForkError::NotReady),
+            Err(errno) => Err(failed(Operation::Receive)(errno)),
+        }
+    }
+
+    /// Finds a job by its name.
+    #[must_use]
+    pub fn job(&self, name: &str) -> Option<JobId> {
+        let place = self.inner.jobs.iter().position(|job| job.name == name)?;
+        u16::try_from(place).ok().map(JobId)
+    }
+
+    /// Whether the process is there.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        // It says nothing after its first message: whatever there is to read is its end.
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut watched = [PollFd::new(&self.inner.socket, PollFlags::IN)];
+        matches!(rustix::event::poll(&mut watched, Some(&now)), Ok(0))
+    }
+
+    /// Its process id, for the log.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.inner.process.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    pub(crate) fn socket(&self) -> &OwnedFd {
+        &self.inner.socket
+    }
+
+    pub(crate) fn jobs(&self) -> usize {
+        self.inner.jobs.len()
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").field("process", &self.inner.process).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Handle {
+    /// Ends the sealer and waits a moment for it, so that no zombie stays.
+    fn drop(&mut self) {
+        // An error means that the other end is gone already.
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
+        let start = Instant::now();
+        while let Ok(None) = rustix::process::waitpid(Some(self.process), WaitOptions::NOHANG) {
+            if start.elapsed() > PATIENCE {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Limits, crashes, bounds in number, and who dies with whom.
+
+use crate::scratch::identity;
+use crate::world::{World, options, plan};
+use rustix::process::{Pid, PidfdFlags};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use vicar_os::sealed::{Accept, Limits, Plan, Purpose, Seal, SealedError};
+use vicar_os::{EnterError, Misuse};
+
+/// Set in the process that is killed while it has workers.
+pub(crate) const DOOMED: &str = "VICAR_TEST_DOOMED";
+
+fn pid_of(world: &World, client: &vicar_os::ClientContext, plan: &Arc<Plan>) -> u32 {
+    u32::from_le_bytes(world.job(client, plan, "pid", b"").unwrap().bytes.try_into().unwrap())
+}
+
+fn process(pid: u32) -> OwnedFd {
+    rustix::process::pidfd_open(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), PidfdFlags::empty()).unwrap()
+}
+
+/// Waits until a process has ended.
+fn ends(process: &OwnedFd) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let limit = Timespec { tv_sec: 20, tv_nsec: 0 };
+    assert_eq!(poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit)), Ok(1), "the process did not end");
+}
+
+pub(crate) fn memory_and_time_are_limited() {
+    let mut options = options();
+    options.call_limit = Duration::from_secs(3);
+    let world = World::with(options, |_| {});
+    let client = world.client(&identity(61_001, &[]));
+    let limited = |limits| Arc::new(Plan::new(Seal::new(Purpose::Parse).with_limits(limits)));
+    let small = limited(Limits::WORKER.memory(256 << 20));
+    let taken = world.job(&client, &small, "hoard", b"").unwrap().bytes;
+    let taken = u64::from_le_bytes(taken.try_into().unwrap());
+    assert!(taken < 256 << 20, "{taken}");
+    let endless = plan(Purpose::Parse);
+    let spinning = process(pid_of(&world, &client, &endless));
+    assert_eq!(world.job(&client, &endless, "spin", b"").err(), Some(SealedError::TimedOut));
+    ends(&spinning);
+}
+
+pub(crate) fn a_crash_is_an_error_of_one_request() {
+    let world = World::new(|_| {});
+    let (alice, bob) = (world.client(&identity(61_001, &[])), world.client(&identity(61_002, &[])));
+    let parse = plan(Purpose::Parse);
+    let others = pid_of(&world, &bob, &parse);
+    for name in ["panic", "abort", "panic", "abort"] {
+        let before = process(pid_of(&world, &alice, &parse));
+        assert_eq!(world.job(&alice, &parse, name, b"").err(), Some(SealedError::Crashed), "{name}");
+        ends(&before);
+        assert_eq!(world.text(&alice, &parse, "echo", b"again"), "again");
+    }
+    // Processor time is a limit of its own: the kernel ends the worker.
+    let second = Seal::new(Purpose::Parse).with_limits(Limits::NONE.processor(Duration::from_secs(1)));
+    assert_eq!(world.job(&alice, &Arc::new(Plan::new(second)), "spin", b"").err(), Some(SealedError::Crashed));
+    assert_eq!(pid_of(&world, &bob, &parse), others);
+}
+
+pub(crate) fn workers_are_bounded_and_taken_again() {
+    let mut options = options();
+    (options.workers, options.per_user) = (3, 2);
+    options.wait = Duration::from_millis(50);
+    let world = World::with(options, |_| {});
+    let people = [61_001, 61_002, 61_003].map(|uid| world.client(&identity(uid, &[])));
+    let parse = plan(Purpose::Parse);
+    let take = |who: usize| world.workers.take(&people[who], &parse);
+    let (first, second) = (take(0).unwrap(), take(0).unwrap());
+    assert_eq!(take(0).err(), Some(SealedError::Busy), "more than the user may have");
+    // The same user, signed in once more.
+    let again = world.client(&identity(61_001, &[]));
+    assert_eq!(world.workers.take(&again, &parse).err(), Some(SealedError::Busy));
+    let third = take(1).unwrap();
+    assert_eq!(take(2).err(), Some(SealedError::Busy), "more than there may be");
+    drop(first);
+    // Whoever rests makes room.
+    let mut fourth = take(2).unwrap();
+    let echo = world.workers.sealer().job("echo").unwrap();
+    fourth.call(echo, b"x", &[], Accept::bytes(1)).unwrap();
+    drop((second, third, fourth));
+    let before = pid_of(&world, &people[2], &parse);
+    assert_eq!(pid_of(&world, &people[2], &parse), before, "a worker at rest is taken again");
+    let other = Arc::new(Plan::new(Seal::new(Purpose::Parse).with_limits(Limits::WORKER)));
+    assert_ne!(pid_of(&world, &people[2], &other), before, "by another plan it is another");
+    assert_ne!(pid_of(&world, &world.client(&identity(61_003, &[])), &parse), before, "and for another logon");
+    // One that waits gets what is given back.
+    let held = [take(0).unwrap(), take(0).unwrap()];
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| (0..1000).find_map(|_| take(0).ok()).is_some());
+        drop(held);
+        assert!(waiting.join().unwrap());
+    });
+}
+
+pub(crate) fn an_idle_worker_ends_and_the_next_request_gets_another() {
+    let mut options = options();
+    options.idle = Duration::from_millis(100);
+    let world = World::with(options, |_| {});
+    let client = world.client(&identity(61_001, &[]));
+    let parse = plan(Purpose::Parse);
+    let pid = pid_of(&world, &client, &parse);
+    ends(&process(pid));
+    for _ in 0..20 {
+        assert_eq!(world.text(&client, &parse, "echo", b"x"), "x");
+    }
+}
+
+pub(crate) fn the_gate_is_asked() {
+    let world = World::new(|_| {});
+    let client = world.client(&identity(61_001, &[]));
+    let parse = plan(Purpose::Parse);
+    let pid = pid_of(&world, &client, &parse);
+    assert_eq!(pid_of(&world, &client, &parse), pid);
+    let inside = world.server.run_as(&client, |_| world.workers.take(&client, &parse).map(drop)).unwrap();
+    let nested = EnterError::Misuse(Misuse::AlreadyImpersonating);
+    assert_eq!(inside, Err(SealedError::Enter(nested)));
+    world.server.give_up_impersonation();
+    // A worker that is there already is of no use either.
+    match world.workers.take(&client, &parse).err() {
+        Some(SealedError::Enter(EnterError::BelowImpersonation { .. })) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn without_the_sealer_all_workers_end() {
+    let world = World::new(|_| {});
+    let (alice, bob) = (world.client(&identity(61_001, &[])), world.client(&identity(61_002, &[])));
+    let (parse, execute) = (plan(Purpose::Parse), plan(Purpose::Execute));
+    let all =
+        [pid_of(&world, &alice, &parse), pid_of(&world, &bob, &parse), pid_of(&world, &bob, &execute)].map(process);
+    let mut held = world.workers.take(&alice, &parse).unwrap();
+    let sealer = process(world.workers.sealer().pid());
+    // The server holds no CAP_KILL, and needs none: the sealer is of its own user.
+    rustix::process::pidfd_send_signal(&sealer, rustix::process::Signal::KILL).unwrap();
+    all.iter().for_each(ends);
+    let echo = world.workers.sealer().job("echo").unwrap();
+    assert_eq!(held.call(echo, b"", &[], Accept::bytes(0)).err(), Some(SealedError::Dead));
+    assert_eq!(world.workers.take(&bob, &parse).err(), Some(SealedError::Dead));
+    assert!(!world.workers.sealer().is_alive());
+}
+
+/// Has three workers, one of which has started a program, says their numbers, and waits.
+pub(crate) fn be_doomed() {
+    let world = World::new(|_| {});
+    let (alice, bob) = (world.client(&identity(61_001, &[])), world.client(&identity(61_002, &[])));
+    let (parse, execute) = (plan(Purpose::Parse), plan(Purpose::Execute));
+    let script = b"(setsid sleep 1000 < /dev/null > /dev/null 2>&1 & echo $!)";
+    let left = world.text(&bob, &execute, "shell", script);
+    let numbers = [pid_of(&world, &alice, &parse), pid_of(&world, &bob, &execute), world.workers.sealer().pid()]
+        .map(|pid| pid.to_string());
+    println!("{} {}", numbers.join(" "), left.trim());
+    let _ = std::io::Read::read(&mut std::io::stdin(), &mut [0]);
+}
+
+pub(crate) fn without_the_server_everything_ends() {
+    use std::io::{BufRead as _, BufReader};
+    let mut doomed = Command::new(std::env::current_exe().unwrap())
+        .env(DOOMED, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(doomed.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let all: Vec<OwnedFd> = line.split_whitespace().map(|pid| process(pid.parse().unwrap())).collect();
+    assert_eq!(all.len(), 4, "{line}");
+    doomed.kill().unwrap();
+    doomed.wait().unwrap();
+    all.iter().for_each(ends);
+}
+
+pub(crate) fn what_a_worker_leaves_behind_ends() {
+    let world = World::new(|_| {});
+    let client = world.client(&identity(61_001, &[]));
+    let execute = plan(Purpose::Execute);
+    let script = b"(setsid sleep 1000 < /dev/null > /dev/null 2>&1 & echo $!); (setsid sh -c 'sleep 1000 & sleep 1000' < /dev/null > /dev/null 2>&1 & echo $!)";
+    let left = world.text(&client, &execute, "shell", script);
+    let left: Vec<OwnedFd> = left.split_whitespace().map(|pid| process(pid.parse().unwrap())).collect();
+    assert_eq!(left.len(), 2);
+    let worker = process(pid_of(&world, &client, &execute));
+    assert_eq!(world.job(&client, &execute, "abort", b"").err(), Some(SealedError::Crashed));
+    ends(&worker);
+    left.iter().for_each(ends);
+}
+
+pub(crate) fn many_threads_use_many_workers() {
+    let mut options = options();
+    (options.workers, options.per_user, options.wait) = (6, 3, Duration::from_secs(30));
+    let world = World::with(options, |_| {});
+    let people = [61_001, 61_002, 61_003].map(|uid| world.client(&identity(uid, &[])));
+    let parse = plan(Purpose::Parse);
+    std::thread::scope(|scope| {
+        for thread in 0..8_usize {
+            let (world, people, parse) = (&world, &people, &parse);
+            scope.spawn(move || {
+                for round in 0..60_usize {
+                    let who = &people[(thread + round) % 3];
+                    let text = format!("{thread} {round}");
+                    if round % 17 == 5 {
+                        assert_eq!(world.job(who, parse, "panic", b"").err(), Some(SealedError::Crashed));
+                    } else {
+                        assert_eq!(world.text(who, parse, "echo", text.as_bytes()), text);
+                    }
+                }
+            });
+        }
+    });
+}
