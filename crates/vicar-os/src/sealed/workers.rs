@@ -130,7 +130,7 @@ impl SealedWorkers {
         if enter::acts_as_client() {
             return Err(SealedError::Enter(enter::EnterError::Misuse(enter::Misuse::AlreadyImpersonating)));
         }
-        let key = client.key(inner.server.primary_state());
+        let key = client.key(inner.server.primary_state(), enter::Purpose::Act);
         // The key of a worker at rest was judged when it was started; a change on either side makes another key.
         let user = client.identity().uid().raw();
         if let Some(process) = self.reserve(user, key, plan)? {
