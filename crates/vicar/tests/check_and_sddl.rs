@@ -266,3 +266,176 @@ fn a_refusal_says_what_would_have_helped() {
     let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["would_help"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn a_hostile_line_is_an_error_and_says_why() {
+    let with = |fields: &str| case(&format!("{fields},{TOKEN}"));
+    let token = |fields: &str| case(&format!(r#""token":{{"user":"S-1-5-7",{fields}}}"#));
+    let no_desired = format!(r#"{{"id":1,"sddl":"D:",{TOKEN}}}"#);
+    let desired = |text: &str| format!(r#"{{"id":1,"sddl":"D:","desired":{text},{TOKEN}}}"#);
+    for (line, why) in [
+        (with(r#""api":{"kernel":null}"#), "expected a word"),
+        (with(r#""api":"Kernel""#), "unknown variant"),
+        (with(r#""caps":[]"#), "expected a map"),
+        (with(r#""caps":{"S-1-17-9":{}}"#), "expected a sequence"),
+        (with(r#""caps":{"S-1-17-9":[["0100048000000000000000000000000000000000"]]}"#), "expected an object"),
+        (with(r#""caps":{"S-1-17-9":[{"sd_hex":"00","more":1}]}"#), "unknown field `more`"),
+        (with(r#""caps":{"S-1-17-9":[{"applies_hex":"00"}]}"#), "missing field `sd_hex`"),
+        (with(r#""caps":{"S-1-17-9":[{"sd_hex":"01"}]}"#), "malformed descriptor header"),
+        (with(r#""result_list":"yes""#), "expected a boolean"),
+        (with(r#""object_types":[[70000,"00000000-0000-0000-0000-0000000000a1"]]"#), "expected u16"),
+        (with(r#""object_types":[[0,"00000000-0000-0000-0000-0000000000a1",0]]"#), "fewer elements"),
+        (with(r#""object_types":[[0,"00000000"]]"#), "GUID"),
+        (with(r#""mapping":[1,2,3]"#), "did not match"),
+        (with(r#""mapping":"1,2,3""#), "neither a known name nor four numbers"),
+        (with(r#""self_sid":7"#), "expected a string"),
+        (with(r#""previous":"0x100000000""#), "expected a 32-bit number"),
+        (desired("4294967296"), "expected a 32-bit number"),
+        (desired("-1"), "expected a 32-bit number"),
+        (desired("1.0"), "expected a 32-bit number"),
+        (desired("1e999"), "number out of range"),
+        (desired("99999999999999999999999999"), "expected a 32-bit number"),
+        (desired(r#""""#), "expected a 32-bit number"),
+        (no_desired, "missing field `desired`"),
+        (r#"{"id":1,"sddl":"D:","desired":1}"#.to_owned(), "missing field `token`"),
+        (format!(r#"{{"id":1,"desired":1,{TOKEN}}}"#), "neither sddl nor sd_hex"),
+        (format!(r#"{{"id":1,"sd_hex":"0x01","sddl":"D:","desired":1,{TOKEN}}}"#), "hexadecimal"),
+        (token(r#""user":"S-1-5-18""#), "field `user` is there twice"),
+        (token(r#""level":{"anonymous":null}"#), "expected a word"),
+        (token(r#""level":"Impersonation""#), "unknown variant"),
+        (token(r#""type":"process""#), "unknown variant"),
+        (token(r#""user_attrs":["deny_only"]"#), "expected a word"),
+        (token(r#""groups":[{"sid":"WD","attrs":{"disabled":null}}]"#), "did not match"),
+        (token(r#""groups":"WD""#), "expected a sequence"),
+        (token(r#""il":"S-1-5-7""#), "expected S-1-16-x"),
+        (token(r#""mandatory_policy":99"#), "unknown bits"),
+        (token(r#""mandatory_policy":-1"#), "expected u32"),
+        (token(r#""capabilities":["S-1-15-3-1"]"#), "without a package"),
+        (token(r#""restricted":"WD""#), "expected a sequence"),
+        (token(r#""trust":"nobody""#), "expected a SID"),
+        (token(r#""user_claims":{"a":{"type":99,"values":[1]}}"#), "type 99"),
+        (token(r#""user_claims":{"a":{"type":1,"values":[1],"more":1}}"#), "unknown field `more`"),
+        (token(r#""user_claims":{"a":{"type":4,"values":[{"version":1}]}}"#), "does not have the claim's type"),
+        (token(r#""user_claims":{"a":[1,"x"]}"#), "does not have the claim's type"),
+        (token(r#""user_claims":{"a":99999999999999999999}"#), "expected a number"),
+        (token(r#""user_claims":{"a":1,"a":2}"#), "field `a` is there twice"),
+        (token(r#""user_claims":[1]"#), "expected a map"),
+        (token(r#""Groups":[]"#), "unknown field `Groups`"),
+    ] {
+        let answer = stream("check", std::slice::from_ref(&line)).remove(0);
+        let error = answer["error"].as_str().unwrap_or_default();
+        assert!(error.contains(why) && answer["id"] == 1, "{line}\n{answer}");
+        assert!(answer.get("granted").is_none() && answer.get("status").is_none(), "{line}\n{answer}");
+    }
+}
+
+#[test]
+fn every_line_is_answered_with_the_id_it_has() {
+    for (line, id) in [
+        ("7", "null"),
+        (r#"["a"]"#, "null"),
+        (r#"{"id":1"#, "null"),
+        (r#"{"id":1,"id":2}"#, "null"),
+        (r#"{"id":123456789012345678901234567890}"#, "123456789012345678901234567890"),
+        (r#"{"id":"\u00e9"}"#, r#""\u00e9""#),
+        (r#"{"id":{"a":[1.50]}}"#, r#"{"a":[1.50]}"#),
+        (r#"{"x":1e999,"id":3}"#, "3"),
+        (r#"{"x":0}"#, "null"),
+    ] {
+        for command in ["check", "sddl", "assign"] {
+            let output = vicar(&[command, "--jsonl"], line);
+            let text = String::from_utf8(output.stdout).unwrap();
+            let start = format!(r#"{{"id":{id},"error":"#);
+            assert!(text.starts_with(&start) && text.lines().count() == 1, "{command} {line}\n{text}");
+            assert_eq!(output.status.code(), Some(0));
+        }
+    }
+    let output = vicar(&["sddl", "--jsonl"], "\u{feff}{\"id\":1}\n\n{\"id\":2,\"sddl\":\"D:\"}\r\n");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.lines().nth(1).unwrap().starts_with(r#"{"id":2,"hex":"#), "{text}");
+}
+
+#[test]
+fn null_is_a_field_that_is_not_there() {
+    let nulls = r#""api":null,"caps":null,"previous":null,"object_types":null,"self_sid":null,"mapping":null,
+        "result_list":null"#;
+    let token = r#""token":{"user":"S-1-5-7","groups":["WD"],"user_attrs":null,"level":null,"type":null,"trust":null,
+        "appcontainer":null,"capabilities":null,"restricted":null,"user_claims":null,"device_groups":null}"#;
+    let line = case(&format!("{nulls},{token}")).replace('\n', " ");
+    assert_eq!(stream("check", &[line]), [json!({"id": 1, "granted": "0x00000001"})]);
+}
+
+#[test]
+fn claims_of_every_type_can_be_given() {
+    for (claim, condition) in [
+        (r#"{"type":1,"values":[-7]}"#, "@User.a == -7"),
+        (r#"{"type":2,"values":[7]}"#, "@User.a == 7"),
+        (r#"{"type":3,"flags":2,"values":["x"]}"#, r#"@User.a == \"x\""#),
+        (r#"{"type":4,"values":[{"version":1,"name":"x"}]}"#, "Exists @User.a"),
+        (r#"{"type":5,"values":["SID(BA)"]}"#, "@User.a == SID(BA)"),
+        (r#"{"type":6,"values":[true]}"#, "@User.a == 1"),
+        (r##"{"type":16,"values":["#00ff"]}"##, "@User.a == #00ff"),
+        (r#""SID(S-1-5-32-544)""#, "@User.a Any_of {SID(BA)}"),
+        ("[1, 2]", "@User.a Contains {2, 1}"),
+        ("true", "@User.a"),
+    ] {
+        let line = format!(
+            r#"{{"id":1,"sddl":"O:SYG:SYD:(XA;;FR;;;WD;({condition}))","desired":1,
+               "token":{{"user":"S-1-5-7","groups":["WD"],"user_claims":{{"a":{claim}}}}}}}"#
+        );
+        let answer = stream("check", &[line.replace('\n', " ")]);
+        assert_eq!(answer, [json!({"id": 1, "granted": "0x00000001"})], "{claim}");
+    }
+}
+
+#[test]
+fn help_names_the_exit_codes() {
+    for (command, codes) in [("check", "0 granted"), ("sddl", "0 translated"), ("assign", "0 made")] {
+        let help = String::from_utf8(vicar(&[command, "--help"], "").stdout).unwrap();
+        assert!(help.contains("Exit codes:") && help.contains(codes) && help.contains("2"), "{help}");
+        assert!(help.contains("--jsonl") && help.lines().all(|line| line.chars().count() <= 100), "{help}");
+    }
+}
+
+#[test]
+fn wrong_text_is_marked_in_every_command_that_takes_some() {
+    let wrong = "O:SYG:SYD:(A;;FR;;é;WD)";
+    for args in [
+        &["sddl", wrong][..],
+        &["check", "--sddl", wrong, "--user", "WD", "--desired", "1"],
+        &["assign", "--user", "WD", "--parent", wrong],
+        &["assign", "--user", "WD", "--creator", wrong],
+    ] {
+        let output = vicar(args, "");
+        let shown = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{shown}");
+        let lines: Vec<&str> = shown.lines().collect();
+        let at = lines.iter().position(|line| line.contains(wrong)).expect("the text");
+        let column = |line: &str, wanted: char| line.chars().position(|c| c == wanted);
+        let mark = column(lines.get(at + 1).unwrap(), '┬');
+        assert!(mark.is_some() && mark == column(lines.get(at).unwrap(), 'é'), "{shown}");
+        assert!(shown.contains("expected a GUID"), "{shown}");
+    }
+}
+
+#[test]
+fn a_whole_question_can_be_explained() {
+    let ask = |more: &str, api: &str| {
+        let case = format!(
+            r#"{{"sddl":"G:SYD:(A;;FR;;;S-1-5-21-1-2-3-512)(A;;FR;;;WD)","desired":"0x1","api":"{api}",
+               "token":{{"user":"S-1-5-7","groups":["WD"]{more}}}}}"#
+        );
+        vicar(&["check", "--explain", "--case", &case], "")
+    };
+    let kernel = ask("", "kernel");
+    let text = String::from_utf8(kernel.stdout).unwrap();
+    assert_eq!(kernel.status.code(), Some(0), "{text}");
+    for words in ["no owner or no group", "passes by kernel rules; refused by user rules", "Domain Admins"] {
+        assert!(text.contains(words), "{words} in\n{text}");
+    }
+    let user = ask("", "user");
+    let text = String::from_utf8(user.stdout).unwrap();
+    assert_eq!(user.status.code(), Some(1), "{text}");
+    assert!(text.contains("refused by user rules; passes by kernel rules"), "{text}");
+    assert_eq!(ask(r#","colour":1"#, "kernel").status.code(), Some(2));
+}

@@ -9,22 +9,27 @@ use vicar_nt::{GenericMapping, Guid, NtStatus, Sid, sddl};
 
 use crate::command::check::{
     CaseError, MappingName, Mask, TokenCase, object, only_object, read_hex, read_mapping, read_mask, read_object_type,
-    read_sid,
+    read_sddl, read_sid,
 };
 use crate::command::sddl::{answer_lines, to_hex};
+use crate::command::strict_json;
 use crate::exit::Exit;
 
 /// What stands below the options in `--help`.
 const HELP: &str = "\
-A question of --jsonl is {id, parent_hex?, creator_hex?, token, is_container, mapping, flags, object_type?}.
-`parent` and `creator` may stand instead, as text, with `domain` for aliases such as DA. The answer is {id, hex}
-or {id, status}. The token is that of `vicar check`, with what else matters to a creator:
+A question of --jsonl is {id, parent_hex?, creator_hex?, token, is_container, mapping, flags,
+object_type?}. `parent` and `creator` may stand instead, as text, with `domain` for aliases such as
+DA. The answer is {id, hex}, {id, status}, or {id, error} for a line that is no question. The token
+is that of `vicar check`, with what else matters to a creator:
   owner          who owns what it creates; the user, if it is not named
-  primary_group  the group of what it creates; if it is not named, the users of the user's domain (513), or
-                 the user if that is of no domain
-  default_dacl   the DACL of what nobody gives one, as text or in hexadecimal, null for none; if it is not
-                 named, D:(A;;GA;;;SY)(A;;GR;;;BA)
-  owner_groups   enabled groups that may be made owners";
+  primary_group  the group of what it creates; if it is not named, the users of the user's domain
+                 (513), or the user if that is of no domain
+  default_dacl   the DACL of what nobody gives one, as text or in hexadecimal, null for none; if it
+                 is not named, D:(A;;GA;;;SY)(A;;GR;;;BA)
+  owner_groups   enabled groups that may be made owners
+
+Exit codes: 0 made (with --jsonl: all lines were answered), 1 refused, with its status, 2 wrong
+arguments, or it cannot run.";
 
 /// Arguments of `vicar assign`.
 #[derive(Debug, clap::Args)]
@@ -125,10 +130,7 @@ pub(crate) fn run(args: Args) -> Exit {
             println!("{status}");
             Exit::Wrong
         }
-        Err(error) => {
-            eprintln!("vicar assign: {error}");
-            Exit::CannotRun
-        }
+        Err(error) => error.show("vicar assign"),
     }
 }
 
@@ -138,7 +140,10 @@ impl Args {
         let domain = self.domain.as_deref().map(|text| read_sid("--domain", text, None)).transpose()?;
         let domain = domain.as_ref();
         let token = match (&self.token, &self.user) {
-            (Some(json), _) => serde_json::from_str(json).map_err(|error| CaseError::wrong("--token", error))?,
+            (Some(json), _) => {
+                let json = strict_json::read(json.as_bytes()).map_err(|error| CaseError::wrong("--token", error))?;
+                TokenCase::deserialize(&json).map_err(|error| CaseError::wrong("--token", error))?
+            }
             (None, user) => TokenCase::of(user.as_deref().unwrap_or(""))?,
         };
         let question = Question {
@@ -234,5 +239,5 @@ fn read_descriptor(what: &str, text: &str, domain: Option<&Sid>) -> Result<Descr
     if text.starts_with("01") {
         return Descriptor::parse(&read_hex(what, text)?).map_err(CaseError::Malformed);
     }
-    sddl::parse(text, domain).map_err(|error| CaseError::wrong(what, error))
+    read_sddl(what, text, domain)
 }

@@ -11,17 +11,35 @@ use vicar_nt::check::{Api, ObjectType, decide, decide_each, explain, remedies};
 use vicar_nt::descriptor::Descriptor;
 use vicar_nt::privilege::PrivilegeState;
 use vicar_nt::token::TokenState;
-use vicar_nt::{GroupAttributes, Sid, sddl};
+use vicar_nt::{GroupAttributes, Sid};
 
+use crate::command::strict_json;
 use crate::exit::Exit;
 use case::{Case, CaseLine, Parts};
-pub(super) use case::{CaseError, MappingName, Mask, read_hex, read_mapping, read_mask, read_object_type, read_sid};
+pub(super) use case::{
+    CaseError, MappingName, Mask, read_hex, read_mapping, read_mask, read_object_type, read_sddl, read_sid,
+};
 use token::{Attributes, LevelName, read_level, read_privilege};
 pub(super) use token::{TokenCase, only_object};
 
+/// What stands below the options in `--help`.
+const HELP: &str = "\
+A question of --jsonl, or of --case, is {id, sddl | sd_hex, desired, mapping?, api?, previous?,
+object_types?, result_list?, self_sid?, caps?, domain?, token}. The token is {user, user_attrs?,
+groups?, privileges?, restricted?, write_restricted?, appcontainer?, capabilities?, lpac?, il?,
+mandatory_policy?, trust?, level?, type?, user_claims?, device_claims?, local_claims?,
+device_groups?}. A claim is a value, a list of values, or {type, flags?, values}; a SID is written
+\"SID(S-1-..)\", bytes as pairs of digits, and a value of type 4 {version, name}.
+The answer is {id, granted}, {id, status}, {id, results} with result_list, or {id, error} for a line
+that is no question.
+
+Exit codes: 0 granted (with --jsonl: all lines were answered), 1 denied, 2 wrong arguments, or it
+cannot run.";
+
 /// Arguments of `vicar check`.
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("object").required(true).args(["sddl", "sd_hex", "jsonl"])))]
+#[command(group(clap::ArgGroup::new("object").required(true).args(["sddl", "sd_hex", "case", "jsonl"])))]
+#[command(after_help = HELP)]
 pub(crate) struct Args {
     /// The object's security descriptor, as text.
     #[arg(long, value_name = "TEXT")]
@@ -29,11 +47,14 @@ pub(crate) struct Args {
     /// The object's security descriptor, as bytes in hexadecimal.
     #[arg(long, value_name = "HEX")]
     sd_hex: Option<String>,
+    /// The whole question, as in a line of --jsonl.
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["desired", "user"])]
+    case: Option<String>,
     /// Answer one JSON question a line from standard input instead.
     #[arg(long, conflicts_with_all = ["explain", "json", "desired", "user"])]
     jsonl: bool,
     /// What is asked for: a number, or rights as in SDDL ("FR", "GRGW").
-    #[arg(long, value_name = "MASK", required_unless_present = "jsonl")]
+    #[arg(long, value_name = "MASK", required_unless_present_any = ["jsonl", "case"])]
     desired: Option<String>,
     /// What generic rights mean: none, file, registry, mutant, process, directory, ds, test, or four numbers.
     #[arg(long, default_value = "file")]
@@ -54,7 +75,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SID")]
     domain: Option<String>,
     /// The user of the token.
-    #[arg(long, value_name = "SID", required_unless_present = "jsonl")]
+    #[arg(long, value_name = "SID", required_unless_present_any = ["jsonl", "case"])]
     user: Option<String>,
     /// The user counts for deny entries only.
     #[arg(long)]
@@ -110,19 +131,21 @@ pub(crate) fn run(args: Args) -> Exit {
     }
     match args.case() {
         Ok(case) => answer(&case, args.explain, args.json),
-        Err(error) => {
-            eprintln!("vicar check: {error}");
-            Exit::CannotRun
-        }
+        Err(error) => error.show("vicar check"),
     }
 }
 
 impl Args {
     fn case(&self) -> Result<Case, CaseError> {
+        if let Some(json) = &self.case {
+            let line = strict_json::read(json.as_bytes()).map_err(|error| CaseError::wrong("--case", error))?;
+            let line = CaseLine::deserialize(&line).map_err(|error| CaseError::wrong("--case", error))?;
+            return Case::from_line(line);
+        }
         let domain = self.domain.as_deref().map(|text| read_sid("--domain", text, None)).transpose()?;
         let domain = domain.as_ref();
         let descriptor = match (&self.sddl, &self.sd_hex) {
-            (Some(text), _) => sddl::parse(text, domain).map_err(|error| CaseError::wrong("--sddl", error))?,
+            (Some(text), _) => read_sddl("--sddl", text, domain)?,
             (None, Some(hex)) => Descriptor::parse(&read_hex("--sd-hex", hex)?).map_err(CaseError::Malformed)?,
             (None, None) => return Err(CaseError::Wrong("give --sddl or --sd-hex".to_owned())),
         };

@@ -10,8 +10,17 @@ use vicar_nt::{Sid, sddl};
 use crate::command::strict_json;
 use crate::exit::Exit;
 
+/// What stands below the options in `--help`.
+const HELP: &str = "\
+A line of --jsonl is {id, sddl, domain?} and answered {id, hex}, or {id, error, at} with the byte at
+which the text is wrong; or it is {id, hex, domain?} and answered {id, sddl}, or {id, error, at?}.
+
+Exit codes: 0 translated (with --jsonl: all lines were answered), 2 not a security descriptor, or
+wrong arguments.";
+
 /// Arguments of `vicar sddl`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
 #[command(group(clap::ArgGroup::new("input").required(true).args(["text", "hex", "jsonl"])))]
 pub(crate) struct Args {
     /// A security descriptor as text; its bytes are printed in hexadecimal.
@@ -83,7 +92,7 @@ fn print_text(descriptor: &Descriptor, domain: Option<&Sid>) -> Exit {
 }
 
 /// Shows a text with a mark where it is wrong.
-fn point_at(text: &str, error: &sddl::SddlError) {
+pub(crate) fn point_at(text: &str, error: &sddl::SddlError) {
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let config = Config::default().with_index_type(IndexType::Byte).with_color(is_terminal);
     let end = text.get(error.at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
@@ -167,14 +176,15 @@ pub(crate) fn answer_lines(program: &str, answer: impl Fn(&Json) -> Map<String, 
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let (id, fields) = match strict_json::read(&line) {
-            Ok(line) => (line.get("id").cloned().unwrap_or(Json::Null), answer(&line)),
-            Err(wrong) => (wrong.id, Map::from_iter([("error".to_owned(), json!(wrong.error))])),
+        let fields = match strict_json::read(&line) {
+            Ok(line) => answer(&line),
+            Err(error) => Map::from_iter([("error".to_owned(), json!(error))]),
         };
-        let mut out = Map::from_iter([("id".to_owned(), id)]);
-        out.extend(fields);
+        let fields = Json::Object(fields).to_string();
+        let fields = fields.strip_prefix('{').unwrap_or("}");
+        let id = strict_json::id_of(&line);
         let is_waiting = input.buffer().is_empty();
-        let written = writeln!(output, "{}", Json::Object(out));
+        let written = writeln!(output, "{{\"id\":{id},{fields}");
         let written = written.and_then(|()| if is_waiting { output.flush() } else { Ok(()) });
         if written.is_err() {
             // Nobody reads on.

@@ -2,45 +2,50 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value as Json};
 
-/// Why a line is no question.
-#[derive(Debug)]
-pub(crate) struct WrongLine {
-    /// The id it has all the same, if it has just one.
-    pub(crate) id: Json,
-    /// What is wrong.
-    pub(crate) error: String,
+/// The id of a line, letter by letter as it stands there; `null` when it has none, or more than one.
+pub(crate) fn id_of(line: &[u8]) -> &str {
+    #[derive(Deserialize)]
+    struct OnlyId<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+    }
+    let is_object = line.trim_ascii_start().starts_with(b"{");
+    let id = if is_object { serde_json::from_slice::<OnlyId<'_>>(line).ok() } else { None };
+    id.map_or("null", |line| line.id.get())
 }
 
-/// Reads one value that fills `text`.
-pub(crate) fn read(text: &[u8]) -> Result<Json, WrongLine> {
+/// Reads one object that fills `text`.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn read(text: &[u8]) -> Result<Json, String> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     let mut twice = Vec::new();
-    let json = Strict { twice: &mut twice, depth: 0 }.deserialize(&mut reader);
+    let json = Strict { twice: &mut twice }.deserialize(&mut reader);
     match json.and_then(|json| reader.end().map(|()| json)) {
-        Ok(json) if twice.is_empty() => Ok(json),
-        Ok(json) => {
-            let names: Vec<String> = twice.iter().map(|(_, name)| format!("`{name}`")).collect();
-            let is_id = twice.iter().any(|(depth, name)| *depth == 1 && name == "id");
-            let id = if is_id { None } else { json.get("id").cloned() };
-            let error = format!("field {} is there twice", names.join(", "));
-            Err(WrongLine { id: id.unwrap_or(Json::Null), error })
+        Ok(_) if !twice.is_empty() => {
+            let names: Vec<String> = twice.iter().map(|name| format!("`{name}`")).collect();
+            Err(format!("field {} is there twice", names.join(", ")))
         }
-        Err(error) => Err(WrongLine { id: Json::Null, error: error.to_string() }),
+        Ok(json) if json.is_object() => Ok(json),
+        Ok(_) => Err("expected an object".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
-/// Reads a value and notes the names that an object has twice, with the depth of the object.
+/// Reads a value and notes the names that an object has twice.
 struct Strict<'t> {
-    twice: &'t mut Vec<(usize, String)>,
-    depth: usize,
+    twice: &'t mut Vec<String>,
 }
 
 impl Strict<'_> {
-    fn deeper(&mut self) -> Strict<'_> {
-        Strict { twice: self.twice, depth: self.depth.saturating_add(1) }
+    fn again(&mut self) -> Strict<'_> {
+        Strict { twice: self.twice }
     }
 }
 
@@ -89,7 +94,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Json, A::Error> {
         let mut out = Vec::new();
-        while let Some(item) = items.next_element_seed(self.deeper())? {
+        while let Some(item) = items.next_element_seed(self.again())? {
             out.push(item);
         }
         Ok(Json::Array(out))
@@ -98,10 +103,9 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<Json, A::Error> {
         let mut out = Map::new();
         while let Some(name) = fields.next_key::<String>()? {
-            let value = fields.next_value_seed(self.deeper())?;
+            let value = fields.next_value_seed(self.again())?;
             if out.insert(name.clone(), value).is_some() {
-                let depth = self.depth.saturating_add(1);
-                self.twice.push((depth, name));
+                self.twice.push(name);
             }
         }
         Ok(Json::Object(out))
@@ -117,12 +121,27 @@ mod tests {
     fn a_field_is_there_once() {
         let wrong = |text: &str| read(text.as_bytes()).unwrap_err();
         assert_eq!(read(br#"{"a":[1,{"a":2.5}],"b":null}"#).unwrap(), json!({"a": [1, {"a": 2.5}], "b": null}));
-        let inside = wrong(r#"{"id":7,"token":{"user":"a","user":"b"}}"#);
-        assert_eq!((inside.id, inside.error.as_str()), (json!(7), "field `user` is there twice"));
-        assert_eq!(wrong(r#"{"id":1,"id":2}"#).id, Json::Null);
-        assert_eq!(wrong(r#"{"id":1,"x":[{"id":2,"id":3}]}"#).id, json!(1));
-        for text in ["", "{", "{} x", "1e999", r#"{"a":01}"#, "\"\\ud800\"", &"[".repeat(1000)] {
+        assert_eq!(wrong(r#"{"id":7,"token":{"user":"a","user":"b"}}"#), "field `user` is there twice");
+        assert_eq!(wrong("[]"), "expected an object");
+        for text in ["", "{", "{} x", r#"{"a":1e999}"#, r#"{"a":01}"#, "{\"a\":\"\\ud800\"}", &"{\"a\":".repeat(1000)] {
             assert!(read(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_what_stands_in_the_line() {
+        for (line, id) in [
+            (r#"{"id":7,"a":1e999}"#, "7"),
+            (r#"{"a":1,"id": "x" }"#, r#""x""#),
+            (r#"{"id":123456789012345678901234567890}"#, "123456789012345678901234567890"),
+            (r#"{"id":{"id":[1, 2]}}"#, r#"{"id":[1, 2]}"#),
+            (r#"{"id":1,"id":2}"#, "null"),
+            (r#"{"x":{"id":1}}"#, "null"),
+            ("[7]", "null"),
+            ("7", "null"),
+            (r#"{"id":7"#, "null"),
+        ] {
+            assert_eq!(id_of(line.as_bytes()), id, "{line}");
         }
     }
 }

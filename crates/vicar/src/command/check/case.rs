@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value as Json;
 use vicar_nt::check::{
     AccessRequest, Api, CentralPolicy, CentralRule, CheckOptions, ObjectType, Subject, UnknownCentralPolicy,
 };
@@ -10,7 +11,9 @@ use vicar_nt::descriptor::Descriptor;
 use vicar_nt::token::TokenState;
 use vicar_nt::{GenericMapping, Guid, ImpersonationLevel, NtStatus, ParseError, RequestedMask, Sid, sddl};
 
-use super::token::{TokenCase, only_object};
+use super::token::{TokenCase, null_is_default, only_object, only_text};
+use crate::command::sddl::point_at;
+use crate::exit::Exit;
 
 /// A question as it stands in a line. What is not named here is notes, and ignored.
 #[derive(Debug, Deserialize)]
@@ -24,18 +27,18 @@ pub(super) struct CaseLine {
     desired: Mask,
     #[serde(default)]
     mapping: Option<MappingName>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "only_text")]
     api: Option<ApiName>,
     #[serde(default)]
     previous: Option<Mask>,
     #[serde(default)]
     object_types: Option<Vec<(u16, String)>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     result_list: bool,
     #[serde(default)]
     self_sid: Option<String>,
     #[serde(default)]
-    caps: Option<BTreeMap<String, Vec<RuleLine>>>,
+    caps: Option<BTreeMap<String, Vec<RuleObject>>>,
     #[serde(deserialize_with = "only_object")]
     token: TokenCase,
 }
@@ -48,12 +51,25 @@ struct RuleLine {
     applies_hex: Option<String>,
 }
 
-/// A number, as a number or as text.
+/// A rule, as an object only.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+struct RuleObject(#[serde(deserialize_with = "only_object")] RuleLine);
+
+/// A number, as a number or as text.
+#[derive(Debug)]
 pub(in crate::command) enum Mask {
     Number(u32),
     Text(String),
+}
+
+impl<'de> Deserialize<'de> for Mask {
+    fn deserialize<D: serde::Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        let json = Json::deserialize(value)?;
+        let number = json.as_u64().and_then(|number| u32::try_from(number).ok());
+        let text = json.as_str().map(|text| Self::Text(text.to_owned()));
+        let mask = text.or(number.map(Self::Number));
+        mask.ok_or_else(|| serde::de::Error::custom(format!("{json}: expected a 32-bit number")))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,6 +122,15 @@ pub(super) struct Case {
 pub(in crate::command) enum CaseError {
     /// The line or the flags are wrong.
     Wrong(String),
+    /// A text is not a descriptor.
+    Text {
+        /// Which text.
+        what: String,
+        /// The text.
+        text: String,
+        /// Where and how it is wrong.
+        error: sddl::SddlError,
+    },
     /// The descriptor's bytes are not one: the answer is a status.
     Malformed(ParseError),
 }
@@ -118,9 +143,18 @@ impl CaseError {
     /// Returns the status NT answers, when it would answer one.
     pub(in crate::command) fn status(&self) -> Option<NtStatus> {
         match self {
-            Self::Wrong(_) => None,
+            Self::Wrong(_) | Self::Text { .. } => None,
             Self::Malformed(error) => Some(error.status()),
         }
+    }
+
+    /// Says to people what is wrong, with a mark below the place in a text.
+    pub(in crate::command) fn show(&self, program: &str) -> Exit {
+        eprintln!("{program}: {self}");
+        if let Self::Text { text, error, .. } = self {
+            point_at(text, error);
+        }
+        Exit::CannotRun
     }
 }
 
@@ -128,6 +162,7 @@ impl std::fmt::Display for CaseError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Wrong(why) => f.write_str(why),
+            Self::Text { what, error, .. } => write!(f, "{what}: {error}"),
             Self::Malformed(error) => write!(f, "sd_hex: {error}"),
         }
     }
@@ -171,14 +206,14 @@ impl Case {
         let domain = domain.as_ref();
         let descriptor = match (&line.sd_hex, &line.sddl) {
             (Some(hex), _) => Descriptor::parse(&read_hex("sd_hex", hex)?).map_err(CaseError::Malformed)?,
-            (None, Some(text)) => sddl::parse(text, domain).map_err(|error| CaseError::wrong("sddl", error))?,
+            (None, Some(text)) => read_sddl("sddl", text, domain)?,
             (None, None) => return Err(CaseError::Wrong("neither sddl nor sd_hex".to_owned())),
         };
         let object_types = line.object_types.unwrap_or_default();
         let object_types = object_types.iter().map(|(level, guid)| read_object_type(*level, guid));
         let policies = line.caps.unwrap_or_default();
         let policies = policies.iter().map(|(id, rules)| {
-            let rules = rules.iter().map(RuleLine::read).collect::<Result<_, CaseError>>()?;
+            let rules = rules.iter().map(|rule| rule.0.read()).collect::<Result<_, CaseError>>()?;
             Ok(Policy { id: read_sid("caps", id, domain)?, rules })
         });
         let (token, level) = line.token.read(domain)?;
@@ -299,6 +334,11 @@ pub(in crate::command) fn read_mask(what: &str, text: &str) -> Result<RequestedM
         None => text.parse().ok(),
     };
     number.map(RequestedMask).ok_or(CaseError::wrong(what, "expected a 32-bit number"))
+}
+
+pub(in crate::command) fn read_sddl(what: &str, text: &str, domain: Option<&Sid>) -> Result<Descriptor, CaseError> {
+    let wrong = |error| CaseError::Text { what: what.to_owned(), text: text.to_owned(), error };
+    sddl::parse(text, domain).map_err(wrong)
 }
 
 pub(in crate::command) fn read_sid(what: &str, text: &str, domain: Option<&Sid>) -> Result<Sid, CaseError> {

@@ -2,7 +2,7 @@
 
 use vicar_nt::check::{AccessMode, AceOutcome, Api, Basis, CallerRule, IntegrityOutcome, Pass, Refusal, Remedy, Step};
 use vicar_nt::condition::Truth;
-use vicar_nt::{AccessMask, GenericMapping, RequestedMask, Sid, SidRef, sddl, well_known};
+use vicar_nt::{AccessMask, GenericMapping, IntegrityLevel, RequestedMask, Sid, SidRef, sddl, well_known};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -246,12 +246,65 @@ fn name_sid(sid: SidRef<'_>) -> String {
         return (*name).to_owned();
     }
     let subs: Vec<u32> = sid.sub_authorities().collect();
-    match (sid.authority(), &subs[..]) {
-        (22, [1, uid]) => format!("Unix user {uid}"),
-        (22, [2, gid]) => format!("Unix group {gid}"),
-        _ => sddl::print_sid(sid, None),
-    }
+    let named = |names: &[(u32, &str)], rid: u32| {
+        names.iter().find(|(known, _)| *known == rid).map(|(_, name)| (*name).to_owned())
+    };
+    let name = match (sid.authority(), &subs[..]) {
+        (22, [1, uid]) => Some(format!("Unix user {uid}")),
+        (22, [2, gid]) => Some(format!("Unix group {gid}")),
+        (5, [32, rid]) => named(&BUILTIN, *rid),
+        (5, [21, _, _, _, rid]) => named(&OF_A_DOMAIN, *rid).map(|name| format!("{name} ({sid})")),
+        (16, [level]) => Some(format!("integrity {}", IntegrityLevel(*level))),
+        (15, [3, ..]) => Some(format!("capability {sid}")),
+        (15, [2, _, _, ..]) => Some(format!("package {sid}")),
+        _ => None,
+    };
+    name.unwrap_or_else(|| sddl::print_sid(sid, None))
 }
+
+/// Groups that every machine has: S-1-5-32-x.
+const BUILTIN: [(u32, &str); 24] = [
+    (547, "Power Users"),
+    (548, "Account Operators"),
+    (549, "Server Operators"),
+    (550, "Print Operators"),
+    (551, "Backup Operators"),
+    (552, "Replicator"),
+    (554, "Pre-Windows 2000 Compatible Access"),
+    (555, "Remote Desktop Users"),
+    (556, "Network Configuration Operators"),
+    (557, "Incoming Forest Trust Builders"),
+    (558, "Performance Monitor Users"),
+    (559, "Performance Log Users"),
+    (560, "Windows Authorization Access Group"),
+    (561, "Terminal Server License Servers"),
+    (562, "Distributed COM Users"),
+    (568, "IIS Users"),
+    (569, "Cryptographic Operators"),
+    (573, "Event Log Readers"),
+    (574, "Certificate Service DCOM Access"),
+    (575, "RDS Remote Access Servers"),
+    (576, "RDS Endpoint Servers"),
+    (577, "RDS Management Servers"),
+    (578, "Hyper-V Administrators"),
+    (580, "Remote Management Users"),
+];
+
+/// Accounts and groups that every domain has: S-1-5-21-x-y-z-rid.
+const OF_A_DOMAIN: [(u32, &str); 12] = [
+    (500, "Administrator"),
+    (501, "Guest"),
+    (512, "Domain Admins"),
+    (513, "Domain Users"),
+    (514, "Domain Guests"),
+    (515, "Domain Computers"),
+    (516, "Domain Controllers"),
+    (517, "Cert Publishers"),
+    (518, "Schema Admins"),
+    (519, "Enterprise Admins"),
+    (520, "Group Policy Creator Owners"),
+    (525, "Protected Users"),
+];
 
 /// Says what would change the answer, in words.
 pub(super) fn name_remedy(remedy: &Remedy, mapping: &GenericMapping) -> String {

@@ -19,7 +19,7 @@ use super::claim::add_claims;
 #[serde(deny_unknown_fields)]
 pub(in crate::command) struct TokenCase {
     user: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "only_text")]
     user_attrs: Option<UserAttributes>,
     #[serde(default, deserialize_with = "null_is_default")]
     groups: Vec<GroupLine>,
@@ -41,9 +41,9 @@ pub(in crate::command) struct TokenCase {
     mandatory_policy: u32,
     #[serde(default)]
     trust: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "only_text")]
     level: Option<LevelName>,
-    #[serde(default, rename = "type")]
+    #[serde(default, rename = "type", deserialize_with = "only_text")]
     kind: Option<KindName>,
     #[serde(default, deserialize_with = "null_is_default")]
     user_claims: BTreeMap<String, Json>,
@@ -79,8 +79,26 @@ impl From<Option<String>> for DefaultDacl {
     }
 }
 
+/// Takes a word, or `null` for none: a map would be taken for its only field.
+pub(super) fn only_text<'de, D, T>(value: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    let word = Json::deserialize(value)?;
+    match &word {
+        Json::Null => Ok(None),
+        Json::String(_) => T::deserialize(word).map(Some).map_err(serde::de::Error::custom),
+        Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+            Err(serde::de::Error::custom(format!("{word}: expected a word")))
+        }
+    }
+}
+
 /// Takes `null` for a field that is not there.
-fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(value: D) -> Result<T, D::Error> {
+pub(super) fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
+    value: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(value)?.unwrap_or_default())
 }
 
@@ -123,7 +141,8 @@ enum GroupLine {
 #[serde(deny_unknown_fields)]
 struct AttributedGroup {
     sid: String,
-    attrs: Attributes,
+    #[serde(deserialize_with = "only_text")]
+    attrs: Option<Attributes>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, clap::ValueEnum)]
@@ -178,7 +197,10 @@ impl GroupLine {
     fn read(&self, what: &str, domain: Option<&Sid>) -> Result<(Sid, GroupAttributes), CaseError> {
         match self {
             Self::Sid(text) => Ok((read_sid(what, text, domain)?, GroupAttributes::ALWAYS_ENABLED)),
-            Self::Attributed(group) => Ok((read_sid(what, &group.sid, domain)?, group.attrs.attributes())),
+            Self::Attributed(group) => Ok((
+                read_sid(what, &group.sid, domain)?,
+                group.attrs.map_or(GroupAttributes::ALWAYS_ENABLED, Attributes::attributes),
+            )),
         }
     }
 }
