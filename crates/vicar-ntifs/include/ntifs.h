@@ -20,6 +20,7 @@
 #ifndef VICAR_NTIFS_H
 #define VICAR_NTIFS_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -1099,6 +1100,7 @@ typedef struct _IO_SECURITY_CONTEXT {
 #define IRP_MJ_SET_SECURITY 0x15
 #define IRP_MJ_MAXIMUM_FUNCTION 0x1B
 #define IO_NO_INCREMENT 0
+#define SL_PENDING_RETURNED 0x01
 #define FSCTL_PIPE_IMPERSONATE 0x0011001Cu
 
 struct _DEVICE_OBJECT;
@@ -1243,6 +1245,7 @@ typedef struct _IRP {
   BOOLEAN Cancel;
   KIRQL CancelIrql;
   PVOID UserBuffer;
+  ULONG VicarCompletions; /* how often IoCompleteRequest was called: once, a test may assert */
   union {
     struct {
       PVOID DriverContext[4];
@@ -1323,6 +1326,13 @@ extern "C" {
 #define SeLengthSid(sid) ((ULONG)(8 + 4 * (ULONG)((const SID *)(sid))->SubAuthorityCount))
 #define SeEnableAccessToExports() ((void)0)
 
+/* As a checked build: a false expression ends the program. Debug output is that of a free build: none. */
+#define NT_ASSERT(expression) assert(expression)
+#ifndef ASSERT
+#define ASSERT(expression) assert(expression)
+#endif
+#define KdPrint(arguments) ((void)0)
+
 /* The calling routine is pageable: the verifier reports a call above APC_LEVEL. */
 #define PAGED_CODE() vicar_paged_code(__func__)
 VOID vicar_paged_code(_In_z_ const char *Function);
@@ -1376,6 +1386,12 @@ FORCEINLINE VOID InitializeObjectAttributes(POBJECT_ATTRIBUTES Attributes, PUNIC
   Attributes->SecurityQualityOfService = NULL;
 }
 FORCEINLINE PIO_STACK_LOCATION IoGetCurrentIrpStackLocation(PIRP Irp) { return Irp->Tail.Overlay.CurrentStackLocation; }
+FORCEINLINE VOID IoMarkIrpPending(PIRP Irp) { Irp->Tail.Overlay.CurrentStackLocation->Control |= SL_PENDING_RETURNED; }
+/* Counts. There is no I/O manager that would take the request further; the test reads IoStatus. */
+FORCEINLINE VOID IoCompleteRequest(PIRP Irp, CCHAR PriorityBoost) {
+  (void)PriorityBoost;
+  Irp->VicarCompletions++;
+}
 /* Prepares a work item of the caller's memory, which must last until the routine has been called. */
 FORCEINLINE VOID ExInitializeWorkItem(PWORK_QUEUE_ITEM Item, PWORKER_THREAD_ROUTINE Routine, PVOID Context) {
   Item->List.Flink = NULL;

@@ -60,7 +60,7 @@ typedef struct _VICAR_PERSON {
   ULONG Size;  /* sizeof(VICAR_PERSON) */
   ULONG Flags; /* VICAR_PERSON_ */
   PCSTR User;
-  PCSTR Groups;     /* "WD BU BA:owner S-1-5-32-546:deny"; also :disabled, :optional, :logon */
+  PCSTR Groups;     /* "WD BU:primary BA:owner S-1-5-32-546:deny"; also :disabled, :optional, :logon */
   PCSTR Privileges; /* "SeImpersonatePrivilege SeBackupPrivilege:disabled", or "all" */
   PCSTR Integrity;  /* untrusted, low, medium, medium-plus, high, system, none */
   PCSTR Restricted;

@@ -3,11 +3,11 @@
 use vicar_kernel::token::TokenSource;
 use vicar_kernel::{Reach, TokenControl};
 use vicar_nt::check::AccessMode;
-use vicar_nt::{GenericMapping, ImpersonationLevel, Luid, NtStatus};
+use vicar_nt::{GenericMapping, Guid, ImpersonationLevel, Luid, NtStatus};
 
 use crate::layout::{
-    BOOLEAN, GENERIC_MAPPING, KPROCESSOR_MODE, KernelMode, LUID, NTSTATUS, SECURITY_IMPERSONATION_LEVEL, TOKEN_CONTROL,
-    TOKEN_SOURCE,
+    BOOLEAN, GENERIC_MAPPING, GUID, KPROCESSOR_MODE, KernelMode, LUID, NTSTATUS, SECURITY_IMPERSONATION_LEVEL,
+    TOKEN_CONTROL, TOKEN_SOURCE,
 };
 
 /// Returns the C form of an identifier.
@@ -71,4 +71,12 @@ pub(crate) fn control(control: &TokenControl) -> TOKEN_CONTROL {
 /// Returns the C form of a status.
 pub(crate) fn status(status: NtStatus) -> NTSTATUS {
     status.0.cast_signed()
+}
+
+/// Reads the name of an object type; the first three parts stand as numbers in it.
+pub(crate) fn guid(guid: GUID) -> Guid {
+    let [a, b, c, d] = guid.Data1.to_le_bytes();
+    let ([e, f], [g, h]) = (guid.Data2.to_le_bytes(), guid.Data3.to_le_bytes());
+    let [i, j, k, l, m, n, o, p] = guid.Data4;
+    Guid([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
 }

@@ -2,6 +2,9 @@
 
 use super::{ACCESS_MASK, GUID, UCHAR, ULONG, USHORT};
 
+/// An access list of any length.
+pub type PACL = *mut ACL;
+
 /// The head of an access control list; the entries follow.
 ///
 /// # Source

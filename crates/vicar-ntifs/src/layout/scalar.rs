@@ -68,6 +68,11 @@ pub const KernelMode: KPROCESSOR_MODE = 0;
 /// `KPROCESSOR_MODE` of requests that a user makes.
 pub const UserMode: KPROCESSOR_MODE = 1;
 
+/// Which parts of a descriptor are meant.
+pub type SECURITY_INFORMATION = ULONG;
+/// Where memory comes from.
+pub type POOL_TYPE = i32;
+
 /// A locally unique identifier: unique on one system until it restarts.
 ///
 /// # Source

@@ -1,6 +1,8 @@
 //! The security reference monitor: contexts, checks, tokens.
 
 pub(crate) mod access;
+pub(crate) mod assign;
+pub(crate) mod change;
 pub(crate) mod client;
 pub(crate) mod privilege;
 pub(crate) mod session;

@@ -91,7 +91,6 @@ fn owned(held: Held<TokenRef>) -> TokenRef {
 /// # Errors
 /// - `STATUS_BAD_IMPERSONATION_LEVEL` when there is a client below level Impersonation.
 /// - `STATUS_INVALID_PARAMETER` when it is no subject context.
-#[expect(dead_code, reason = "the routines that make and change descriptors ask it")]
 pub(crate) fn effective(call: &Call, from: *const SECURITY_SUBJECT_CONTEXT) -> Result<Arc<Snapshot>, NtStatus> {
     let subject = view(call, from).ok_or(NtStatus::INVALID_PARAMETER)?;
     subject.for_authorisation().map(|token| token.state())

@@ -60,7 +60,7 @@ pub struct VICAR_PERSON {
     pub Flags: ULONG,
     /// A SID.
     pub User: PCSTR,
-    /// SIDs, with `:deny`, `:owner`, `:disabled`, `:optional`, `:logon`.
+    /// SIDs, with `:deny`, `:owner`, `:primary`, `:disabled`, `:optional`, `:logon`.
     pub Groups: PCSTR,
     /// Names, with `:disabled`; or `all`.
     pub Privileges: PCSTR,

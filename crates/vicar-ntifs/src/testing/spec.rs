@@ -3,7 +3,7 @@
 //! | field | form | example |
 //! |---|---|---|
 //! | user | a SID or an alias of SDDL | `S-1-5-21-1-1-1-1001`, `SY` |
-//! | groups | SIDs, each with `:deny`, `:owner`, `:disabled` or `:optional` if need be | `WD BU BA:owner` |
+//! | groups | SIDs, each with `:deny`, `:owner`, `:primary`, `:disabled` or `:optional` if need be | `WD BU BA:owner` |
 //! | privileges | names, each with `:disabled` if need be; or `all` | `SeChangeNotifyPrivilege SeImpersonatePrivilege:disabled` |
 //! | integrity | `untrusted` `low` `medium` `medium-plus` `high` `system` `none` or a SID | `low` |
 //! | restricted | SIDs | `S-1-5-21-1-1-1-1001 RC` |
@@ -65,7 +65,7 @@ impl<'a> Person<'a> {
     pub const fn new(user: &'a str) -> Self {
         Self {
             user,
-            groups: "WD BU AU",
+            groups: "WD BU:primary AU",
             privileges: "SeChangeNotifyPrivilege SeShutdownPrivilege:disabled",
             integrity: "medium",
             restricted: "",
@@ -85,8 +85,11 @@ impl<'a> Person<'a> {
     fn state(&self) -> Result<TokenState, NtStatus> {
         let mut builder = TokenState::builder(sid(self.user)?).session(self.session);
         for word in self.groups.split_whitespace() {
-            let (name, attributes) = group(word)?;
+            let (name, attributes, is_primary) = group(word)?;
             builder = builder.group(name, attributes);
+            if is_primary {
+                builder = builder.primary_group(name);
+            }
         }
         builder = privileges(builder, self.privileges)?;
         builder = match self.integrity {
@@ -142,12 +145,18 @@ fn sid(word: &str) -> Result<Sid, NtStatus> {
     sddl::parse_sid(word, None).map_err(|_| NtStatus::INVALID_PARAMETER)
 }
 
-fn group(word: &str) -> Result<(Sid, GroupAttributes), NtStatus> {
+/// Reads a group, how it takes part, and whether it is the primary one.
+fn group(word: &str) -> Result<(Sid, GroupAttributes, bool), NtStatus> {
     let mut parts = word.split(':');
     let name = sid(parts.next().unwrap_or(""))?;
     let mut attributes = GroupAttributes::ALWAYS_ENABLED;
+    let mut is_primary = false;
     for part in parts {
         attributes = match part {
+            "primary" => {
+                is_primary = true;
+                attributes
+            }
             "deny" => GroupAttributes::USE_FOR_DENY_ONLY,
             "owner" => attributes.union(GroupAttributes::OWNER),
             "logon" => attributes.union(GroupAttributes::LOGON_ID),
@@ -156,7 +165,7 @@ fn group(word: &str) -> Result<(Sid, GroupAttributes), NtStatus> {
             _ => return Err(NtStatus::INVALID_PARAMETER),
         };
     }
-    Ok((name, attributes))
+    Ok((name, attributes, is_primary))
 }
 
 fn privileges(builder: Builder, words: &str) -> Result<Builder, NtStatus> {

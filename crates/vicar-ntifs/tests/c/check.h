@@ -32,7 +32,7 @@ static inline void judge(int is_right, const char *file, int line, const char *w
 }
 
 #define CHECK(condition) judge(!!(condition), __FILE__, __LINE__, #condition, 0, 0)
-#define EQ(one, other) judge((long long)(one) == (long long)(other), __FILE__, __LINE__, #one " is " #other, (long long)(one), (long long)(other))
+#define EQ(one, other) do { long long one_ = (long long)(one), other_ = (long long)(other); judge(one_ == other_, __FILE__, __LINE__, #one " is " #other, one_, other_); } while (0)
 /* A status; the constant is printed, so both are cut to 32 bits. */
 #define STATUS(call, status) do { NTSTATUS found_ = (call); judge(found_ == (status), __FILE__, __LINE__, #call " is " #status, (ULONG)found_, (ULONG)(status)); } while (0)
 #define OK(call) STATUS(call, STATUS_SUCCESS)
