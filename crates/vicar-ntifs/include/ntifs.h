@@ -1226,6 +1226,17 @@ typedef struct _IO_STACK_LOCATION {
   PVOID Context;
 } IO_STACK_LOCATION, *PIO_STACK_LOCATION;
 
+typedef struct _VICAR_IRP_OVERLAY {
+  PVOID DriverContext[4];
+  PETHREAD Thread;
+  LIST_ENTRY ListEntry;
+  PIO_STACK_LOCATION CurrentStackLocation;
+  PFILE_OBJECT OriginalFileObject;
+} VICAR_IRP_OVERLAY;
+typedef union _VICAR_IRP_TAIL {
+  VICAR_IRP_OVERLAY Overlay;
+} VICAR_IRP_TAIL;
+
 /* By name. Tail.Overlay.Thread is the thread that asked; a request of nobody's has NULL there. */
 typedef struct _IRP {
   CSHORT Type;
@@ -1246,15 +1257,7 @@ typedef struct _IRP {
   KIRQL CancelIrql;
   PVOID UserBuffer;
   ULONG VicarCompletions; /* how often IoCompleteRequest was called: once, a test may assert */
-  union {
-    struct {
-      PVOID DriverContext[4];
-      PETHREAD Thread;
-      LIST_ENTRY ListEntry;
-      PIO_STACK_LOCATION CurrentStackLocation;
-      PFILE_OBJECT OriginalFileObject;
-    } Overlay;
-  } Tail;
+  VICAR_IRP_TAIL Tail;
 } IRP, *PIRP;
 
 typedef enum _POOL_TYPE {

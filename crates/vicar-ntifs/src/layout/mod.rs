@@ -9,6 +9,7 @@
 mod acl;
 mod client;
 mod descriptor;
+mod io;
 mod object;
 mod privilege;
 mod scalar;
@@ -19,6 +20,7 @@ mod token;
 pub use acl::*;
 pub use client::*;
 pub use descriptor::*;
+pub use io::*;
 pub use object::*;
 pub use privilege::*;
 pub use scalar::*;
