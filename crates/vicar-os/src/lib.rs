@@ -18,6 +18,7 @@ pub mod delegation;
 mod enter;
 pub mod fs;
 mod identity;
+pub mod machine;
 mod mailbox;
 mod packet;
 mod pool;
