@@ -50,11 +50,13 @@
 pub mod access;
 pub mod anonymous;
 pub mod audit;
+pub mod block;
 pub mod client;
 pub mod elevate;
 pub mod gate;
 pub mod handle;
 pub mod impersonate;
+pub mod irql;
 pub mod job;
 pub mod ledger;
 pub mod logon;
@@ -77,11 +79,13 @@ pub mod verifier;
 pub mod work;
 
 pub use anonymous::AnonymousLogon;
+pub use block::ThreadBlock;
 pub use client::{ClientContext, ClientParts, Refreshed, TokenControl};
 pub use elevate::{Elevator, Request};
 pub use gate::{GateInput, GateStep, Verdict};
 pub use handle::{OpenAs, TokenHandle};
 pub use impersonate::{Impersonation, OnOpen, Outcome, Pending, Terms};
+pub use irql::Irql;
 pub use job::{Job, JobLimit};
 pub use ledger::{Ledger, NotHeld, ObjectId, ObjectKind, ObjectRef};
 pub use logon::{LogonKind, LogonSession};

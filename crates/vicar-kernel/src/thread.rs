@@ -7,16 +7,17 @@
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use vicar_nt::{ImpersonationLevel, NtStatus};
 
 use crate::audit::What;
+use crate::block::ThreadBlock;
 use crate::impersonate::Impersonation;
 use crate::ledger::ObjectId;
 use crate::pool::{Charge, Purpose};
 use crate::process::{KnownPrimary, ProcessRef};
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use crate::sync::{Mutex, RwLock};
 use crate::system::System;
 use crate::tally::Seat;
@@ -36,6 +37,8 @@ pub struct Thread {
     summary: AtomicU64,
     record: RwLock<Record>,
     record_charge: Mutex<Option<Charge>>,
+    block: OnceLock<Arc<ThreadBlock>>,
+    irql: AtomicU8,
 }
 
 struct Record {
@@ -114,6 +117,8 @@ impl Thread {
             summary: AtomicU64::new(0),
             record: RwLock::new(Record { worn: None, primary: None }),
             record_charge: Mutex::new(None),
+            block: OnceLock::new(),
+            irql: AtomicU8::new(0),
         }))
     }
 
@@ -248,16 +253,46 @@ impl Thread {
     ///
     /// The caller drops the old token, outside the lock.
     pub(crate) fn exchange(&self, worn: Option<Impersonation>) -> Exchanged {
+        self.exchange_and(worn, |thread, active| thread.show(active))
+    }
+
+    /// Does the same without showing it in the thread's block.
+    pub(crate) fn exchange_unshown(&self, worn: Option<Impersonation>) -> Exchanged {
+        self.exchange_and(worn, |_, _| ())
+    }
+
+    fn exchange_and(&self, worn: Option<Impersonation>, show: impl FnOnce(&Self, bool)) -> Exchanged {
         let _locking = self.system().locking(Lock::ThreadRecord);
         let mut record = self.record.write().unwrap_or_else(PoisonError::into_inner);
         if self.has_exited() && worn.is_some() {
             drop(record);
             return Exchanged { old: None, refused: worn };
         }
-        self.summarise(self.summary().changed(worn.is_some()));
+        let is_active = worn.is_some();
+        self.summarise(self.summary().changed(is_active));
         let old = std::mem::replace(&mut record.worn, worn);
+        if is_active || old.is_some() {
+            show(self, is_active);
+        }
         drop(record);
         Exchanged { old, refused: None }
+    }
+
+    /// Shows in the thread's block whether it acts as somebody. Called with the record locked, so that the last change is
+    /// the one that stays.
+    #[inline]
+    fn show(&self, is_active: bool) {
+        if let Some(block) = self.block.get() {
+            block.show(is_active);
+        }
+    }
+
+    pub(crate) const fn block_slot(&self) -> &OnceLock<Arc<ThreadBlock>> {
+        &self.block
+    }
+
+    pub(crate) const fn irql_number(&self) -> &AtomicU8 {
+        &self.irql
     }
 
     /// Called with the record locked for writing: nobody else stores.
@@ -284,6 +319,7 @@ impl Thread {
             return Err(worn);
         }
         self.summarise(summary.changed(true));
+        self.show(true);
         let old = record.worn.replace(worn);
         drop(record);
         Ok(old)

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`Finding::ExitedImpersonating`] | a thread ended, or was forgotten, in a client's identity |
 //! | [`Finding::WorkerImpersonating`] | a work item came back in a client's identity |
+//! | [`Finding::WorkerAtBadIrql`] | a work item came back at a raised interrupt level |
 //! | [`Finding::DowngradeUnseen`] | a thread was downgraded, and whoever used it asked for more than identifying |
 //! | [`Finding::LockOrder`] | a lock of this crate was taken with another one held |
 //!
@@ -23,6 +24,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
 use crate::gate::GateStep;
+use crate::irql::Irql;
 use crate::system::System;
 
 /// A line of the program.
@@ -62,6 +64,15 @@ pub enum Finding {
         /// The item it came back from, or was about to begin.
         item: u64,
     },
+    /// A worker was at a raised interrupt level between two items.
+    WorkerAtBadIrql {
+        /// The worker's thread.
+        thread: u64,
+        /// The item it came back from, or was about to begin.
+        item: u64,
+        /// The level.
+        irql: Irql,
+    },
     /// A downgraded thread was used for something that needs level Impersonation.
     DowngradeUnseen {
         /// The thread.
@@ -90,6 +101,9 @@ impl fmt::Display for Finding {
             }
             Self::WorkerImpersonating { thread, item } => {
                 write!(f, "worker thread {thread} wore a client around item {item}")
+            }
+            Self::WorkerAtBadIrql { thread, item, irql } => {
+                write!(f, "worker thread {thread} was at interrupt level {} around item {item}", irql.number())
             }
             Self::DowngradeUnseen { thread, step, downgraded_at, used_at } => {
                 write!(f, "thread {thread}, downgraded by {step} at {downgraded_at}, was used to act at {used_at}")
@@ -206,10 +220,15 @@ impl Verifier {
         }
     }
 
-    pub(crate) fn worker_wears(&self, thread: u64, item: u64) {
+    pub(crate) fn worker_stopped(&self, thread: u64, item: u64, irql: Irql) {
         let mut records = self.records();
-        records.worn.remove(&thread);
-        records.findings.push(Finding::WorkerImpersonating { thread, item });
+        let wore_somebody = records.worn.remove(&thread).is_some();
+        if irql != Irql::PASSIVE {
+            records.findings.push(Finding::WorkerAtBadIrql { thread, item, irql });
+        }
+        if wore_somebody || irql == Irql::PASSIVE {
+            records.findings.push(Finding::WorkerImpersonating { thread, item });
+        }
     }
 
     /// Somebody wants to act as whom the thread wears.

@@ -46,7 +46,7 @@ impl Disabled {
 
 impl Drop for Disabled {
     fn drop(&mut self) {
-        drop(self.thread.exchange(self.saved.take()));
+        drop(self.thread.exchange_unshown(self.saved.take()));
     }
 }
 
@@ -96,20 +96,20 @@ impl ThreadRef {
         if !self.is_impersonating() {
             return None;
         }
-        self.exchange(None).old
+        self.exchange_unshown(None).old
     }
 
     /// Puts back what was taken off by [`ThreadRef::take_off`], in place of what the thread took on meanwhile.
     ///
     /// No gate is asked: it was asked when the thread took it on. So whatever is passed here is worn, whether the process
     /// may wear it or not. A thread that has exited, or is of another system, takes nothing on. What is no longer worn is
-    /// given back here.
+    /// given back here. As with [`Disabled`], the thread's block does not show it.
     ///
     /// # NT
     /// `PsRestoreImpersonation` with the caller's own `SE_IMPERSONATION_STATE`.
     pub fn put_back_unchecked(&self, saved: Impersonation) {
         if saved.token.system().is_same(self.system()) {
-            drop(self.exchange(Some(saved)));
+            drop(self.exchange_unshown(Some(saved)));
         }
     }
 

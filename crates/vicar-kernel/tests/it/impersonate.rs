@@ -1,8 +1,10 @@
 //! 6.B: impersonating, reverting, and who owns which reference.
 
+use std::sync::Arc;
+
 use vicar_kernel::thread::Effective;
 use vicar_kernel::{
-    ClientContext, Impersonation, OnOpen, Outcome, Policy, Profile, Qos, Reach, Terms, Thread, TokenKind,
+    ClientContext, Impersonation, OnOpen, Outcome, Policy, Profile, Qos, Reach, Terms, Thread, ThreadBlock, TokenKind,
 };
 use vicar_nt::token::GroupChange;
 use vicar_nt::{GroupAttributes, ImpersonationLevel, NtStatus, Privilege, well_known};
@@ -369,4 +371,51 @@ fn a_client_scope_puts_back_the_client_before_it_and_refuses_mere_identification
     assert_eq!(refused, Err(NtStatus::BAD_IMPERSONATION_LEVEL));
     let refused = server.with_client(&context(&world, Who::A, Identification), || ());
     assert_eq!(refused, Err(NtStatus::BAD_IMPERSONATION_LEVEL));
+}
+
+#[test]
+fn t042_a_threads_block_follows_its_impersonation_and_is_never_read_back() {
+    let world = World::new();
+    let thread = world.thread(Who::Sys);
+    let (a, b) = (world.imp(Who::A, Imp), world.imp(Who::B, Identification));
+    let block = ThreadBlock::new();
+    let shows = || (block.is_impersonating(), block.locale());
+    thread.attach_block(Arc::clone(&block)).unwrap();
+    assert_eq!(thread.attach_block(ThreadBlock::new()), Err(NtStatus::INVALID_PARAMETER));
+    assert!(Arc::ptr_eq(thread.block().unwrap(), &block));
+    assert_eq!(shows(), (0, 0));
+    // Every way on and off, twice: the second time the gate's answer is remembered.
+    let client = ClientContext::from_token(&a, DYNAMIC, Local).unwrap();
+    for _ in 0..2 {
+        let _ = thread.impersonate(&client).unwrap();
+        assert_eq!(shows(), (1, -1));
+        thread.revert();
+        assert_eq!(shows(), (0, 0));
+        let _ = thread.impersonate_token(&a, terms(Imp)).unwrap();
+        assert_eq!(shows(), (1, -1));
+        // Identification counts too.
+        let _ = thread.impersonate_token(&b, terms(Identification)).unwrap();
+        assert_eq!(shows(), (1, -1));
+        thread.revert();
+        let inside = thread.with_client(&client, shows).unwrap();
+        assert_eq!((inside, shows()), ((1, -1), (0, 0)));
+    }
+    // Setting aside and putting back is not shown.
+    let _ = thread.impersonate(&client).unwrap();
+    let disabled = thread.disable_impersonation().unwrap();
+    assert!(!thread.is_impersonating());
+    assert_eq!(shows(), (1, -1));
+    drop(disabled);
+    assert_eq!(shows(), (1, -1));
+    // What the program writes there changes nothing, and is written over by the next change only.
+    block.overwrite(0, 7);
+    assert!(thread.is_impersonating());
+    assert_eq!(thread.reference_impersonation().unwrap().level, Imp);
+    thread.revert();
+    assert_eq!(shows(), (0, 0));
+    block.overwrite(1, -1);
+    assert!(!thread.is_impersonating());
+    assert_eq!(thread.reference_effective().level(), None);
+    thread.revert();
+    assert_eq!(shows(), (1, -1));
 }

@@ -4,8 +4,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use vicar_kernel::verifier::Finding;
 use vicar_kernel::work::{BugCheck, OnBugCheck, QueueError, Urgency, WorkItem, WorkQueue, WorkQueueOptions};
-use vicar_kernel::{ClientContext, Process};
+use vicar_kernel::{ClientContext, Irql, Policy, Process, Profile, System};
 use vicar_nt::{ImpersonationLevel, NtStatus, Sid};
 
 use crate::fixture::{Anonymous, Identification, Imp, Local, STATIC, Who, World, at, context, terms, user_a};
@@ -252,4 +253,136 @@ fn a_worker_that_was_given_a_token_from_outside_runs_nothing() {
     drop(queue);
     assert!(worker.has_exited() && !worker.is_impersonating());
     assert!(Process::new(&world.system, world.token(Who::Sys)).is_ok());
+}
+
+#[test]
+fn t208_an_item_that_comes_back_at_a_raised_level_is_fatal_before_anybody_asks_whom_it_wears() {
+    for wears in [true, false] {
+        let world = World { system: System::with_verifier(Profile::V4, Policy::strict()) };
+        let (queue, stops) = start(&world, Who::Sys, 1);
+        let client = context(&world, Who::A, Imp);
+        let item = WorkItem::with_parameter(&queue, 77, move |worker| {
+            assert_eq!(worker.thread().raise_irql(Irql::DISPATCH), Ok(Irql::PASSIVE));
+            if wears {
+                let _ = worker.thread().impersonate(&client).unwrap();
+            }
+        });
+        queue.queue(&item, Urgency::Delayed).unwrap();
+        let stop = stops.recv_timeout(SOON).unwrap();
+        assert_eq!(stop, BugCheck { code: 0xE1, parameters: [item.routine_number(), 2, 77, item.number()] });
+        assert_eq!(queue.live_workers(), 0);
+        drop(queue);
+        let findings = world.system.verify().unwrap().findings;
+        let levels = |finding: &&Finding| matches!(finding, Finding::WorkerAtBadIrql { irql: Irql::DISPATCH, .. });
+        assert_eq!(findings.iter().filter(levels).count(), 1);
+        let wearing = findings.iter().filter(|finding| matches!(finding, Finding::WorkerImpersonating { .. }));
+        assert_eq!(wearing.count(), usize::from(wears));
+    }
+}
+
+#[test]
+fn a_level_goes_up_and_down_and_an_item_may_raise_it_for_a_while() {
+    let world = World::new();
+    let thread = world.thread(Who::A);
+    assert_eq!(thread.irql(), Irql::PASSIVE);
+    assert_eq!(thread.raise_irql(Irql::DISPATCH), Ok(Irql::PASSIVE));
+    assert_eq!(thread.raise_irql(Irql::APC), Err(NtStatus::INVALID_PARAMETER));
+    assert_eq!(thread.lower_irql(Irql::HIGH), Err(NtStatus::INVALID_PARAMETER));
+    assert_eq!(thread.irql(), Irql::DISPATCH);
+    assert_eq!((thread.lower_irql(Irql::PASSIVE), thread.irql()), (Ok(()), Irql::PASSIVE));
+    assert_eq!((Irql::new(15), Irql::new(16), Irql::APC.number()), (Some(Irql::HIGH), None, 1));
+
+    let (queue, stops) = start(&world, Who::Sys, 1);
+    let (sender, seen) = channel();
+    let sender = Mutex::new(sender);
+    let item = WorkItem::new(&queue, move |worker| {
+        let old = worker.thread().raise_irql(Irql::APC).unwrap();
+        worker.thread().lower_irql(old).unwrap();
+        report(&sender, worker.thread().irql());
+    });
+    for _ in 0..2 {
+        queue.queue(&item, Urgency::Delayed).unwrap();
+        assert_eq!(seen.recv_timeout(SOON).unwrap(), Irql::PASSIVE);
+    }
+    drop(queue);
+    assert!(stops.try_recv().is_err());
+}
+
+/// Panics when it is dropped, and with something that panics when it is dropped, and so on so many times.
+struct Fuse(u32);
+
+impl Fuse {
+    fn length(&self) -> u32 {
+        self.0
+    }
+}
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        if self.0 > 0 && !std::thread::panicking() {
+            std::panic::resume_unwind(Box::new(Self(self.0.saturating_sub(1))));
+        }
+    }
+}
+
+#[test]
+fn an_item_that_panics_while_it_is_dropped_does_not_take_its_worker_along() {
+    for length in [1, 2, 3] {
+        let world = World::new();
+        let (queue, stops) = start(&world, Who::Sys, 1);
+        let (sender, seen) = channel();
+        let sender = Mutex::new(sender);
+        let fuse = Fuse(length);
+        let item = WorkItem::new(&queue, move |_| report(&sender, fuse.length()));
+        queue.queue(&item, Urgency::Delayed).unwrap();
+        // The worker has the last handle.
+        drop(item);
+        assert_eq!(seen.recv_timeout(SOON).unwrap(), length);
+        let (sender, seen) = channel();
+        let sender = Mutex::new(sender);
+        let next = WorkItem::new(&queue, move |_| report(&sender, ()));
+        queue.queue(&next, Urgency::Delayed).unwrap();
+        seen.recv_timeout(SOON).unwrap();
+        assert_eq!(queue.live_workers(), 1);
+        drop(queue);
+        assert!(stops.try_recv().is_err());
+    }
+}
+
+#[test]
+fn a_worker_that_retires_lets_go_of_everything_though_one_thing_panics() {
+    let world = World::new();
+    let process = world.process(Who::Sys);
+    let (sender, stops) = channel();
+    let sender = Mutex::new(sender);
+    // Who is told panics too.
+    let on_bug_check = OnBugCheck::Retire(Box::new(move |stop| {
+        sender.lock().unwrap().send(stop).unwrap();
+        std::panic::resume_unwind(Box::new(()));
+    }));
+    let queue = WorkQueue::start(&process, WorkQueueOptions { workers: 1, capacity: 4, on_bug_check }).unwrap();
+    let (release, held) = channel::<()>();
+    let held = Mutex::new(held);
+    let client = context(&world, Who::A, Imp);
+    let (sender, threads) = channel();
+    let sender = Mutex::new(sender);
+    let dirty = WorkItem::new(&queue, move |worker| {
+        report(&sender, worker.thread().clone());
+        held.lock().unwrap().recv_timeout(SOON).unwrap();
+        let _ = worker.thread().impersonate(&client).unwrap();
+    });
+    queue.queue(&dirty, Urgency::Delayed).unwrap();
+    let worker = threads.recv_timeout(SOON).unwrap();
+    let token = world.token(Who::B);
+    let base = token.reference_count();
+    for _ in 0..3 {
+        let (fuse, kept) = (Fuse(1), token.clone());
+        let item = WorkItem::new(&queue, move |_| assert!(fuse.length() > 0 && kept.level().is_none()));
+        queue.queue(&item, Urgency::Delayed).unwrap();
+    }
+    release.send(()).unwrap();
+    assert_eq!(stops.recv_timeout(SOON).unwrap().code, 0xDF);
+    drop(queue);
+    assert!(worker.has_exited() && !worker.is_impersonating());
+    assert_eq!(token.reference_count(), base);
 }

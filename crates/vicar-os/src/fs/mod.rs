@@ -33,3 +33,44 @@ pub use root::{Root, Space};
 pub use stat::{FileId, Kind, Stat, Time};
 pub use temp::Temp;
 pub use tree::{Failed, Limits, Reach, Verdict, building_name, copy_tree, remove_tree};
+
+/// A step without the witness that this thread acts as the client does not compile:
+/// ```compile_fail,E0061
+/// use vicar_os::fs::{BeneathPath, Links, Node, Root};
+/// fn second_step(root: &Root, path: &BeneathPath) -> Option<Node> {
+///     root.look(path, Links::Follow).ok()
+/// }
+/// ```
+/// ```compile_fail,E0061
+/// use vicar_os::fs::Node;
+/// fn second_step(node: &Node) -> bool {
+///     node.set_mode(0o644).is_ok()
+/// }
+/// ```
+/// and with it, it does:
+/// ```
+/// use vicar_os::AsClient;
+/// use vicar_os::fs::{BeneathPath, Links, Node, Root};
+/// fn second_step(as_client: &AsClient<'_>, root: &Root, path: &BeneathPath) -> Option<Node> {
+///     root.look(as_client, path, Links::Follow).ok().filter(|node| node.set_mode(as_client, 0o644).is_ok())
+/// }
+/// ```
+/// The witness cannot be kept for a step after the thread is the server again:
+/// ```compile_fail,E0521
+/// use vicar_os::{AsClient, ClientContext, Server};
+/// fn keep(server: &Server, client: &ClientContext) {
+///     let mut kept: Option<&AsClient<'_>> = None;
+///     let _ = server.run_as(client, |as_client| kept = Some(as_client));
+/// }
+/// ```
+/// nor given to another thread, which is the server:
+/// ```compile_fail,E0277
+/// use vicar_os::{ClientContext, Server};
+/// fn hand_over(server: &Server, client: &ClientContext) {
+///     let _ = server.run_as(client, |as_client| {
+///         std::thread::scope(|scope| drop(scope.spawn(move || drop(as_client.shown().uid))));
+///     });
+/// }
+/// ```
+#[cfg(doctest)]
+mod cv22_a_file_operation_without_the_witness {}

@@ -4,7 +4,7 @@ use crate::client::{ClientContext, IdentityKey};
 use crate::enter::{Acting, AsClient, EnterError, Purpose, ServerThread, Shown};
 use crate::question::{AskError, Could, Question};
 use crate::server::Server;
-use crate::switch::place::die;
+use crate::switch::place::{Step, SwitchError, die};
 use crate::sys;
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -19,12 +19,14 @@ pub const DEFAULT_UMASK: u32 = 0o022;
 /// The calling thread, given over to acting as clients for the rest of its life.
 ///
 /// Between jobs it keeps the last client's identity, so that the same client again costs nothing; the key of what it
-/// holds is compared at every entry. It can make no thread and execute no program, and no signal handler runs on it.
+/// holds is compared at every entry. It can make no thread and execute no program, and no signal handler runs on it. The
+/// working directory and the umask that work leaves are there for the same client only: another one begins in `/`.
 #[derive(Debug)]
 pub struct ClientThread {
     server: Server,
     thread: ServerThread,
     held: Option<(IdentityKey, Shown)>,
+    umask: Mode,
     entries: u32,
 }
 
@@ -65,13 +67,14 @@ impl ClientThread {
         sys::signal::block_all().map_err(at("pthread_sigmask"))?;
         sys::thread::unshare(UnshareFlags::FS).map_err(at("unshare CLONE_FS"))?;
         rustix::process::chdir("/").map_err(at("chdir"))?;
-        rustix::process::umask(Mode::from_raw_mode(umask));
+        let umask = Mode::from_raw_mode(umask);
+        rustix::process::umask(umask);
         sys::keyring::join_empty_session().map_err(at("keyctl KEYCTL_JOIN_SESSION_KEYRING"))?;
         sys::seccomp::refuse_tasks_programs_and_keys().map_err(at("seccomp"))?;
         let not_ours = |_error| AdoptError { operation: "checking the thread's identity", errno: libc::EPERM };
         let mut thread = ServerThread::adopt(server).map_err(not_ours)?;
         thread.rest().map_err(|error| AdoptError { operation: "becoming anonymous", errno: error.errno })?;
-        Ok(Self { server: server.clone(), thread, held: None, entries: 0 })
+        Ok(Self { server: server.clone(), thread, held: None, umask, entries: 0 })
     }
 
     /// Runs `work` as the client.
@@ -119,10 +122,11 @@ impl ClientThread {
     }
 
     fn take_on(&mut self, client: &ClientContext, key: IdentityKey, purpose: Purpose) -> Result<&Shown, EnterError> {
-        match self.thread.enter(client, purpose) {
+        let entered = self.thread.enter(client, purpose).and_then(|shown| self.forget_view().map(|()| shown));
+        match entered {
             Ok(shown) => Ok(&self.held.insert((key, shown)).1),
             Err(error) => {
-                self.release();
+                self.let_go();
                 Err(error)
             }
         }
@@ -132,6 +136,7 @@ impl ClientThread {
     pub(crate) fn hold(&mut self, client: &ClientContext) -> Result<&Shown, EnterError> {
         let key = client.key(self.server.primary_state(), Purpose::Act);
         if self.held.as_ref().is_none_or(|(held, _)| *held != key) {
+            self.forget_view()?;
             let shown = self.thread.enter(client, Purpose::Act)?;
             self.held = Some((key, shown));
         }
@@ -146,11 +151,27 @@ impl ClientThread {
         &self.server
     }
 
+    /// Leaves the working directory and the umask that the work for another client may have left: names would be resolved
+    /// in a directory that this client could not have got to.
+    fn forget_view(&self) -> Result<(), EnterError> {
+        rustix::process::umask(self.umask);
+        rustix::process::chdir("/").map_err(|errno| EnterError::Switch(SwitchError::new(Step::LeaveDirectory, errno)))
+    }
+
     /// Lets go of the last client: the thread is nobody again, or the process ends.
     pub fn release(&mut self) {
-        if self.held.take().is_some() && self.thread.rest().is_err() {
+        if self.held.is_some() {
+            self.let_go();
+        }
+    }
+
+    fn let_go(&mut self) {
+        self.held = None;
+        if self.thread.rest().is_err() {
             die("a client thread cannot become anonymous");
         }
+        // Only so as not to keep the directory in use: whoever is taken on next leaves it before anything else.
+        let _ = self.forget_view();
     }
 
     /// Uid of the client whose identity the thread holds.

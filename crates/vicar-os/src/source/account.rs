@@ -5,7 +5,7 @@
 
 use super::name::{self, NameError};
 use crate::sys::account as databases;
-use crate::{IdentityError, KernelGid, KernelUid, UnixIdentity};
+use crate::{IdentityError, KernelGid, KernelUid, UnixIdentity, acts_as_client};
 use core::fmt;
 use rustix::io::Errno;
 use std::ffi::{CString, OsString};
@@ -108,6 +108,12 @@ impl core::error::Error for AccountError {
     }
 }
 
+/// Refuses to ask while this thread acts as a client: the name service loads what its configuration names, and would do so
+/// with the client's rights and view.
+fn not_while_acting(lookup: Lookup) -> Result<(), AccountError> {
+    if acts_as_client() { Err(failed(lookup)(Errno::PERM)) } else { Ok(()) }
+}
+
 fn failed(lookup: Lookup) -> impl Fn(Errno) -> AccountError {
     move |errno| AccountError::Failed { lookup, errno: errno.raw_os_error() }
 }
@@ -122,12 +128,12 @@ fn failed(lookup: Lookup) -> impl Fn(Errno) -> AccountError {
 /// # Errors
 /// - [`AccountError::Name`] when the text cannot be a name, a number for instance; nothing was asked.
 /// - [`AccountError::Unknown`] when there is no such account.
-/// - [`AccountError::Failed`] when a database could not answer.
+/// - [`AccountError::Failed`] when a database could not answer; with `EPERM` when this thread acts as a client.
 /// - [`AccountError::MinusOne`], [`AccountError::Inconsistent`] when the entry cannot be used.
 /// - [`AccountError::TooManyGroups`] when the kernel could not hold the groups; the list is never cut.
 ///
 /// # Identity
-/// Asks as this process. May load libraries and block; never call it while impersonating.
+/// Asks as this process. May load libraries and block; a thread that acts as a client is refused.
 ///
 /// # Source
 /// getpwnam(3), getgrouplist(3).
@@ -141,6 +147,7 @@ fn failed(lookup: Lookup) -> impl Fn(Errno) -> AccountError {
 /// ```
 pub fn by_name(name: &str) -> Result<Account, AccountError> {
     name::check(name).map_err(AccountError::Name)?;
+    not_while_acting(Lookup::Name)?;
     // The name has no control characters (checked), so no zero byte either.
     let asked = CString::new(name).map_err(|_has_zero| AccountError::Name(NameError::Character { at: 0 }))?;
     let entry = databases::by_name(&asked).map_err(failed(Lookup::Name))?.ok_or(AccountError::Unknown)?;
@@ -160,6 +167,7 @@ pub fn by_name(name: &str) -> Result<Account, AccountError> {
 /// getpwuid(3), getgrouplist(3).
 pub fn by_uid(uid: u32) -> Result<Account, AccountError> {
     let asked = KernelUid::new(uid).ok_or(AccountError::MinusOne)?;
+    not_while_acting(Lookup::Uid)?;
     let entry = databases::by_uid(asked.raw()).map_err(failed(Lookup::Uid))?.ok_or(AccountError::Unknown)?;
     if entry.uid != uid {
         return Err(AccountError::Inconsistent);
@@ -167,7 +175,7 @@ pub fn by_uid(uid: u32) -> Result<Account, AccountError> {
     complete(entry)
 }
 
-/// Returns the name of a group, when the database has one that is text.
+/// Returns the name of a group, when the database has one that is text and this thread does not act as a client.
 ///
 /// # Identity
 /// As for [`by_name`].
@@ -176,6 +184,9 @@ pub fn by_uid(uid: u32) -> Result<Account, AccountError> {
 /// getgrgid(3).
 #[must_use]
 pub fn group_name(gid: KernelGid) -> Option<String> {
+    if acts_as_client() {
+        return None;
+    }
     databases::group_name(gid.raw()).ok().flatten().and_then(|name| String::from_utf8(name).ok())
 }
 

@@ -26,6 +26,8 @@ pub enum Step {
     Observe,
     /// Comparing what the kernel holds with what was asked for.
     Verify,
+    /// Going to `/`, away from the working directory of the client before.
+    LeaveDirectory,
 }
 
 impl fmt::Display for Step {
@@ -38,6 +40,7 @@ impl fmt::Display for Step {
             Self::LowerCapabilities => "capset (lower)",
             Self::Observe => "reading the thread's credentials",
             Self::Verify => "verifying the thread's credentials",
+            Self::LeaveDirectory => "chdir",
         })
     }
 }
@@ -52,7 +55,7 @@ pub struct SwitchError {
 }
 
 impl SwitchError {
-    fn new(step: Step, errno: Errno) -> Self {
+    pub(crate) fn new(step: Step, errno: Errno) -> Self {
         Self { step, errno: errno.raw_os_error() }
     }
 }

@@ -8,17 +8,17 @@ use std::process::Command;
 use vicar_os::switch::irrevocable;
 
 /// Set in the process that runs under strace.
-const INNER: &str = "VICAR_TEST_TRACED";
+pub(crate) const INNER: &str = "VICAR_TEST_TRACED";
 
 /// One system call: the thread that made it, its name, and its arguments with the result.
-struct Call {
-    thread: u32,
-    name: String,
-    rest: String,
+pub(crate) struct Call {
+    pub(crate) thread: u32,
+    pub(crate) name: String,
+    pub(crate) rest: String,
 }
 
 /// Runs [`body`] and returns its system calls of these kinds in order; `None` without strace.
-fn trace(kinds: &str) -> Option<Vec<Call>> {
+pub(crate) fn trace(kinds: &str) -> Option<Vec<Call>> {
     let log = std::env::temp_dir().join(format!("vicar-audit-{}", std::process::id()));
     let output = Command::new("strace")
         .args(["-f", "-qq", "-e", &format!("trace={kinds}"), "-e", "signal=none", "-o"])
@@ -54,7 +54,7 @@ fn trace(kinds: &str) -> Option<Vec<Call>> {
 }
 
 /// Acts by every road, with panics, refusals and threads that come and go.
-fn body() {
+pub(crate) fn body() {
     std::panic::set_hook(Box::new(|_| {}));
     let scratch = Scratch::new();
     scratch.file("open", 0o666, 0, 0);

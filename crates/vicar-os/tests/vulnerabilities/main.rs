@@ -25,6 +25,7 @@ mod road;
 #[path = "../acting/scratch.rs"]
 mod scratch;
 mod who;
+mod windows;
 mod world;
 
 use std::process::ExitCode;
@@ -70,6 +71,16 @@ const TESTS: &[alone::Test] = &[
     ("v43_no_namespace_is_entered", audit::v43_no_namespace_is_entered),
     ("v44_access_is_what_open_does", files::v44_access_is_what_open_does),
     ("v45_a_message_never_says_root", who::v45_a_message_never_says_root),
+    ("cv06_no_client_leaves_its_view_to_another", windows::cv06_no_client_leaves_its_view_to_another),
+    ("cv06_a_root_is_resolved_in_no_view", windows::cv06_a_root_is_resolved_in_no_view),
+    ("cv20_a_second_step_acts_on_what_the_first_one_saw", windows::cv20_a_second_step_acts_on_what_the_first_one_saw),
+    ("cv22_every_step_takes_the_witness", windows::cv22_every_step_takes_the_witness),
+    (
+        "cv23_the_anonymous_user_has_no_account_and_no_default",
+        windows::cv23_the_anonymous_user_has_no_account_and_no_default,
+    ),
+    ("cv28_nothing_is_looked_up_while_acting", windows::cv28_nothing_is_looked_up_while_acting),
+    ("cv28_nothing_is_loaded_while_acting", windows::cv28_nothing_is_loaded_while_acting),
     ("every_number_is_here_or_elsewhere", elsewhere::every_number_is_here_or_elsewhere),
 ];
 

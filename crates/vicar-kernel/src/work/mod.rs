@@ -2,15 +2,13 @@
 //!
 //! A [`WorkQueue`] runs [`WorkItem`]s on threads of a privileged process, one at a time each. Nobody is impersonated on the
 //! way: the asking thread stays what it is, and what crosses is data. A worker is looked at before and after every item;
-//! one that still wears somebody is fatal ([`BugCheck`]), because the next item would run as the last client. A worker is
-//! never quietly reverted.
+//! one that still wears somebody, or is at a raised interrupt level, is fatal ([`BugCheck`]), because the next item would
+//! run as the last client. A worker is never quietly reverted.
 //!
 //! Impersonation may lower what a thread can do. It must not be used to raise a thread that untrusted code can reach.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, Weak};
 
 use vicar_nt::NtStatus;
@@ -19,7 +17,11 @@ use crate::process::ProcessRef;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Condvar, Mutex, MutexGuard};
-use crate::thread::{Thread, ThreadRef};
+
+mod worker;
+
+use worker::serve;
+pub use worker::{BugCheck, OnBugCheck, Worker};
 
 /// Which items go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,40 +33,6 @@ pub enum Urgency {
     /// The ordinary queue.
     #[doc(alias = "DelayedWorkQueue")]
     Delayed,
-}
-
-/// A stop that no worker survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BugCheck {
-    /// The stop code.
-    pub code: u32,
-    /// Routine, parameter and item as numbers, then a reserved zero. Only numbers: the item may be gone.
-    pub parameters: [u64; 4],
-}
-
-impl BugCheck {
-    /// `IMPERSONATING_WORKER_THREAD`.
-    ///
-    /// # Source
-    /// Bug check 0xDF (page); spec/nt-impersonation 5.3.
-    pub const IMPERSONATING_WORKER_THREAD: u32 = 0xDF;
-}
-
-/// What a worker that wears somebody between items does.
-pub enum OnBugCheck {
-    /// The program ends at once.
-    Abort,
-    /// The routine is told and the worker ends; its thread object serves nobody again.
-    Retire(Box<dyn Fn(BugCheck) + Send + Sync>),
-}
-
-impl fmt::Debug for OnBugCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Abort => "Abort",
-            Self::Retire(_) => "Retire",
-        })
-    }
 }
 
 /// Why an item was not queued.
@@ -90,36 +58,6 @@ impl fmt::Display for QueueError {
 }
 
 impl std::error::Error for QueueError {}
-
-/// The worker an item runs on.
-///
-/// # Examples
-/// An item cannot keep its worker, nor hand it to another thread:
-/// ```compile_fail,E0521
-/// # use vicar_kernel::{WorkItem, WorkQueue, work::Worker};
-/// fn keep(queue: &WorkQueue) {
-///     let kept = std::sync::Mutex::new(None);
-///     let _ = WorkItem::new(queue, move |worker: &Worker<'_>| *kept.lock().unwrap() = Some(worker));
-/// }
-/// ```
-/// ```compile_fail,E0277
-/// # use vicar_kernel::work::Worker;
-/// fn hand_over(worker: &Worker<'_>) {
-///     std::thread::scope(|scope| drop(scope.spawn(move || worker.thread().revert())));
-/// }
-/// ```
-#[derive(Debug)]
-pub struct Worker<'a> {
-    thread: &'a ThreadRef,
-    _of_one_thread: PhantomData<*const ()>,
-}
-
-impl Worker<'_> {
-    /// Returns the worker's thread, on which the item may act as a client and must revert before it returns.
-    pub fn thread(&self) -> &ThreadRef {
-        self.thread
-    }
-}
 
 type Routine = Box<dyn Fn(&Worker<'_>) + Send + Sync>;
 
@@ -419,68 +357,5 @@ impl Drop for WorkQueue {
         }
         // An item that dropped its own queue leaves those behind it; what they own is released here.
         drop(self.shared.take_waiting());
-    }
-}
-
-/// The life of one worker.
-fn serve(shared: &Shared) {
-    let thread = Thread::new(&shared.process);
-    while let Some(item) = next(shared) {
-        let names = item.names();
-        // Somebody may have put a token on this thread from outside; the item must not run under it.
-        if thread.is_impersonating() {
-            item.0.running.fetch_sub(1, Ordering::AcqRel);
-            return retire(shared, &thread, names, Some(item));
-        }
-        // A panic is the item's own business: this thread holds no borrowed identity that would have to be restored.
-        drop(catch_unwind(AssertUnwindSafe(|| {
-            (item.0.routine)(&Worker { thread: &thread, _of_one_thread: PhantomData })
-        })));
-        item.0.running.fetch_sub(1, Ordering::AcqRel);
-        drop(item);
-        if thread.is_impersonating() {
-            return retire(shared, &thread, names, None);
-        }
-    }
-    shared.live.fetch_sub(1, Ordering::AcqRel);
-    thread.exit();
-}
-
-/// Waits for an item and takes it off the queue; `None` when the queue is closed and empty.
-fn next(shared: &Shared) -> Option<WorkItem> {
-    let mut lines = shared.lines();
-    loop {
-        let first = lines.critical.pop_front();
-        if let Some(item) = first.or_else(|| lines.delayed.pop_front()) {
-            item.0.running.fetch_add(1, Ordering::AcqRel);
-            item.0.is_queued.store(false, Ordering::Release);
-            return Some(item);
-        }
-        if lines.is_closed {
-            return None;
-        }
-        lines = shared.wake.wait(lines).unwrap_or_else(PoisonError::into_inner);
-    }
-}
-
-/// Stops a worker that wears somebody. Nothing will run any more what waits for the last worker, so that is let go, and so
-/// is `unrun`, which it took but did not run.
-fn retire(shared: &Shared, thread: &ThreadRef, names: Names, unrun: Option<WorkItem>) {
-    let Names { routine, parameter, item } = names;
-    if let Some(verifier) = thread.system().verifier() {
-        verifier.worker_wears(thread.id(), item);
-    }
-    let stop = BugCheck { code: BugCheck::IMPERSONATING_WORKER_THREAD, parameters: [routine, parameter, item, 0] };
-    match &shared.on_bug_check {
-        OnBugCheck::Abort => std::process::abort(),
-        OnBugCheck::Retire(tell) => {
-            // An item is queued under the lock that takes the waiting ones, and only while somebody is alive.
-            let is_last = shared.live.fetch_sub(1, Ordering::AcqRel) == 1;
-            let waiting = if is_last { shared.take_waiting() } else { VecDeque::new() };
-            tell(stop);
-            thread.exit();
-            // What the items own is released by a thread that wears nobody.
-            drop((unrun, waiting));
-        }
     }
 }
