@@ -76,15 +76,17 @@ struct Slot {
 
 /// A bucket up to this long is read from end to end.
 const SHORT: usize = 8;
-/// Bits of the filter for each entry, at least: one in sixteen of the SIDs that are not there is searched for.
-const BITS_EACH: usize = 16;
+/// Bits of the filter for each entry, at least: of the SIDs that are not there, one in thirty is searched for.
+const BITS_EACH: usize = 32;
+/// Bits of the filter, at least: a short list costs next to nothing, and is what most tokens have.
+const BITS: usize = 2048;
 
 impl SidIndex {
     /// Makes the index of a list, given the SIDs of its entries in order. A SID may occur more than once.
     pub(crate) fn new<'s>(sids: impl Iterator<Item = &'s Sid> + Clone) -> Self {
         let count = sids.clone().count();
         let shift_for = |many: usize| u64::BITS.saturating_sub(many.next_power_of_two().trailing_zeros());
-        let filter_shift = shift_for(count.saturating_mul(BITS_EACH).max(64));
+        let filter_shift = shift_for(count.saturating_mul(BITS_EACH).max(BITS));
         let mut filter = vec![0u64; shifted(u64::MAX, filter_shift).saturating_add(1) / 64];
         for sid in sids.clone() {
             let (word, bit) = place(hash(sid.as_ref()), filter_shift);

@@ -21,9 +21,11 @@ pub(crate) struct PlainAce<'a> {
 
 impl<'a> PlainAce<'a> {
     #[inline]
-    pub(crate) const fn is_allow(self) -> bool {
-        let [number, ..] = self.front;
-        *number == 0
+    pub(crate) const fn kind(self) -> AceKind {
+        match self.front {
+            [0, ..] => AceKind::Allow,
+            [_, ..] => AceKind::Deny,
+        }
     }
 
     /// Whether the entry takes part in evaluations of its object.

@@ -22,18 +22,28 @@ const EVERYTHING: AccessMask = AccessMask::truncate(u32::MAX);
 ///
 /// # Errors
 /// The step that refuses something that was asked for.
+#[inline]
 pub(super) fn limits<'a, T: Trace<'a>>(
     request: &AccessRequest<'_>,
     sacl: AclRef<'a>,
     asked: AccessMask,
     trace: &mut T,
 ) -> Result<AccessMask, Refusal> {
-    let token = request.subject.effective();
-    if !T::LISTENS && sacl.count() == 0 {
-        // Without any entry nothing but the default label can set a limit.
-        let integrity = integrity_limit(request, token, sacl, trace);
-        return if integrity.contains(asked) { Ok(integrity) } else { Err(Refusal::Integrity) };
+    // Without any entry nothing but the default label can set a limit.
+    let has_default_level = |level: IntegrityLevel| level >= IntegrityLevel::MEDIUM;
+    if !T::LISTENS && sacl.count() == 0 && request.subject.effective().integrity().is_some_and(has_default_level) {
+        return Ok(EVERYTHING);
     }
+    limits_of(request, sacl, asked, trace)
+}
+
+fn limits_of<'a, T: Trace<'a>>(
+    request: &AccessRequest<'_>,
+    sacl: AclRef<'a>,
+    asked: AccessMask,
+    trace: &mut T,
+) -> Result<AccessMask, Refusal> {
+    let token = request.subject.effective();
     let trust = trust_limit(request, token, sacl, trace);
     if !trust.contains(asked) {
         return Err(Refusal::TrustLabel);

@@ -236,7 +236,7 @@ enum Opened<'r, 'a, M> {
 }
 
 /// Does everything up to the DACL.
-#[inline]
+#[inline(always)]
 fn open<'r, 'a, M: Members<'a>, T: Trace<'a>>(
     request: &'r AccessRequest<'a>,
     members: M,

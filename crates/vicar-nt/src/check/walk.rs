@@ -3,10 +3,10 @@
 //! # Source
 //! MS-DTYP 2.5.3.2.
 
-use crate::acl::{Ace, AceParts, AclRef, Role, WholeAce};
+use crate::acl::{Ace, AceKind, AceParts, AclRef, Role, WholeAce};
 use crate::check::answer::{Pass, Refusal};
 use crate::check::members::Members;
-use crate::check::object_types::Nodes;
+use crate::check::object_types::{Node, Nodes};
 use crate::check::request::{AccessRequest, OwnerWhenWriteRestricted, TypedDenyWithoutList, UnknownAces};
 use crate::check::step::{AceOutcome, Step, Trace};
 use crate::condition::token::SIGNATURE;
@@ -153,9 +153,13 @@ impl<'a, M: Members<'a>> Walk<'_, 'a, M> {
     ) -> Result<(), Refusal> {
         let has_package = pass == Pass::Normal && self.token.app_container().is_some();
         let filter = self.members.filter(pass);
+        let is_done = |root: Node| root.granted.contains(wanted) && (!has_package || root.package.contains(self.asked));
+        if self.may_stop && is_done(nodes.root()) {
+            return Ok(());
+        }
         let mut open = self.open_rights(nodes, has_package);
         for (index, ace) in list.whole_aces() {
-            let (mask, sid, outcome) = if let Some(plain) = ace.plain() {
+            if let Some(plain) = ace.plain() {
                 if !T::LISTENS && (!plain.is_effective() || !plain.mask().may_intersect(open)) {
                     continue;
                 }
@@ -165,27 +169,30 @@ impl<'a, M: Members<'a>> Walk<'_, 'a, M> {
                 if !T::LISTENS && is_other {
                     continue;
                 }
-                let mask = self.map(plain.mask());
-                let outcome = match plain.is_effective() {
-                    false => AceOutcome::InheritOnly,
-                    true if is_other => AceOutcome::NoMatch,
-                    true => {
-                        let effect = if plain.is_allow() { Effect::Allow } else { Effect::Deny };
-                        Self::move_rights(effect, self.match_key(key, effect, pass), 0, mask, nodes)
-                    }
-                };
-                (mask, Some(sid), outcome)
+                let (mask, kind) = (self.map(plain.mask()), plain.kind());
+                let told = |outcome| Step::Ace { pass, index, kind, sid: Some(sid), mask, outcome };
+                if !plain.is_effective() {
+                    trace.step(|| told(AceOutcome::InheritOnly));
+                    continue;
+                }
+                if is_other {
+                    trace.step(|| told(AceOutcome::NoMatch));
+                    continue;
+                }
+                let effect = if kind == AceKind::Allow { Effect::Allow } else { Effect::Deny };
+                let outcome = Self::move_rights(effect, self.match_key(key, effect, pass), 0, mask, nodes);
+                trace.step(|| told(outcome));
             } else {
-                self.apply_whole(ace, pass, nodes)
-            };
-            trace.step(|| Step::Ace { pass, index, kind: ace.kind(), sid, mask, outcome });
+                let (mask, sid, outcome) = self.apply_whole(ace, pass, nodes);
+                trace.step(|| Step::Ace { pass, index, kind: ace.kind(), sid, mask, outcome });
+            }
             if self.may_stop {
                 let root = nodes.root();
                 if root.denied.intersects(wanted) {
                     return Err(Refusal::DenyAce { pass, index });
                 }
-                if root.granted.contains(wanted) && (!has_package || root.package.contains(self.asked)) {
-                    break;
+                if is_done(root) {
+                    return Ok(());
                 }
             }
             open = self.open_rights(nodes, has_package);
