@@ -4,6 +4,7 @@ use crate::UnixIdentity;
 use crate::delegation::{self, DelegatedCredential, DelegationError};
 use crate::enter::Purpose;
 use crate::project::{ProjectError, Projection, project};
+use crate::restricted::{self, Passes};
 use crate::switch::place::Target;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,23 +32,42 @@ struct Inner {
     captured_as: UnixIdentity,
     rules: Arc<Projection>,
     delegated: Option<Arc<dyn DelegatedCredential>>,
-    current: Mutex<Arc<Projected>>,
+    current: Mutex<Arc<Standing>>,
 }
 
-/// What a token's state projects to; replaced when the token is adjusted.
+/// What a token's state is here; replaced when the token is adjusted.
+#[derive(Debug)]
+struct Standing {
+    state_id: u64,
+    /// What the kernel can hold, or why it cannot.
+    whole: Result<Arc<Projected>, ProjectError>,
+    passes: Arc<Passes>,
+}
+
+/// The identity of a client who has all of its rights.
 #[derive(Debug)]
 pub(crate) struct Projected {
-    pub(crate) state_id: u64,
     pub(crate) identity: UnixIdentity,
     pub(crate) target: Arc<Target>,
 }
 
-impl Projected {
+impl Standing {
     fn of(kernel: &vicar_kernel::ClientContext, rules: &Projection) -> Result<Self, ProjectError> {
         let snapshot = kernel.token().state();
-        let identity = project(&snapshot, rules)?;
-        let target = Arc::new(Target::new(&identity));
-        Ok(Self { state_id: snapshot.id(), identity, target })
+        let state_id = snapshot.id();
+        match project(&snapshot, rules) {
+            Ok(identity) => {
+                let passes = Arc::new(Passes::whole(&identity));
+                let target = Arc::new(Target::new(&identity));
+                Ok(Self { state_id, whole: Ok(Arc::new(Projected { identity, target })), passes })
+            }
+            // What it says of the passes is about what nothing can enforce; if they can, the first reason is still why
+            // the token cannot be held.
+            Err(why) => {
+                let passes = Arc::new(restricted::passes(&snapshot, rules)?);
+                Ok(Self { state_id, whole: Err(why), passes })
+            }
+        }
     }
 }
 
@@ -71,15 +91,15 @@ impl ClientContext {
         rules: &Arc<Projection>,
         delegated: Option<Arc<dyn DelegatedCredential>>,
     ) -> Result<Self, ProjectError> {
-        let projected = Projected::of(&kernel, rules)?;
+        let standing = Standing::of(&kernel, rules)?;
         let inner = Inner {
             kernel,
             generation: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed),
             server,
-            captured_as: projected.identity.clone(),
+            captured_as: standing.passes.who().clone(),
             rules: Arc::clone(rules),
             delegated,
-            current: Mutex::new(Arc::new(projected)),
+            current: Mutex::new(Arc::new(standing)),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -149,11 +169,29 @@ impl ClientContext {
         }
     }
 
-    /// What the client's token is on this system now.
+    /// What the client's token is on this system now; an error for a restricted one.
     pub(crate) fn projected(&self) -> Result<Arc<Projected>, ProjectError> {
+        self.standing()?.whole.clone()
+    }
+
+    /// Who must allow what the client does now.
+    pub(crate) fn passes(&self) -> Result<Arc<Passes>, ProjectError> {
+        Ok(Arc::clone(&self.standing()?.passes))
+    }
+
+    /// Whether the client has less than the rights of its user and groups, so that only
+    /// [`Server::run_restricted`](crate::Server::run_restricted) acts for it.
+    ///
+    /// # Errors
+    /// - [`ProjectError`] when its token was adjusted to something that cannot be enforced.
+    pub fn is_restricted(&self) -> Result<bool, ProjectError> {
+        Ok(self.standing()?.whole.is_err())
+    }
+
+    fn standing(&self) -> Result<Arc<Standing>, ProjectError> {
         let mut current = self.inner.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.state_id != self.inner.kernel.token().state_id() {
-            *current = Arc::new(Projected::of(&self.inner.kernel, &self.inner.rules)?);
+            *current = Arc::new(Standing::of(&self.inner.kernel, &self.inner.rules)?);
         }
         Ok(Arc::clone(&current))
     }

@@ -2,6 +2,7 @@
 
 use crate::client::{ClientContext, Projected};
 use crate::project::ProjectError;
+use crate::restricted::{PassThread, Passes, Turns};
 use crate::server::Server;
 use crate::switch::SwitchError;
 use crate::switch::calls::Kernel;
@@ -48,15 +49,22 @@ impl Shown {
 #[derive(Debug)]
 pub struct AsClient<'scope> {
     shown: &'scope Shown,
+    /// The passes of a restricted client, whose identity the thread does not hold in between.
+    turns: Option<&'scope dyn Turns>,
     thread_bound: PhantomData<*const ()>,
 }
 
 impl<'scope> AsClient<'scope> {
-    pub(crate) fn new(shown: &'scope Shown) -> Self {
-        Self { shown, thread_bound: PhantomData }
+    pub(crate) fn new(shown: &'scope Shown, turns: Option<&'scope dyn Turns>) -> Self {
+        Self { shown, turns, thread_bound: PhantomData }
     }
 
-    /// What the kernel showed of this thread when it took the identity on.
+    pub(crate) fn turns(&self) -> Option<&'scope dyn Turns> {
+        self.turns
+    }
+
+    /// What the kernel showed of this thread when it took the identity on. For a restricted client: who it is, less what
+    /// counts for denying only; the thread itself is nobody.
     #[must_use]
     pub fn shown(&self) -> &Shown {
         self.shown
@@ -204,8 +212,18 @@ impl Drop for Acting {
 pub(crate) enum Purpose {
     /// Work as the client; needs level Impersonation.
     Act,
+    /// Work as a client that may be restricted, by the operations of [`crate::fs`] only; needs level Impersonation.
+    ActRestricted,
     /// Questions of ours, see [`crate::question`]; needs level Identification.
     Ask,
+}
+
+/// Whose identity a thread has taken on.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    pub(crate) shown: Shown,
+    /// Of a restricted client; the thread then is nobody between its turns, and has a place to take them in.
+    passes: Option<Arc<Passes>>,
 }
 
 /// A thread of one server: its record in the portable kernel and its identity in this one, always changed together.
@@ -233,9 +251,11 @@ impl ServerThread {
 
     /// Takes `context`'s identity on: gate and copy, then the kernel, then the record, which cannot fail.
     ///
+    /// For a restricted client, where the purpose allows one, the kernel identity is nobody's, and the passes are returned.
+    ///
     /// # Errors
     /// - [`EnterError`]; record and kernel are what they were.
-    pub(crate) fn enter(&mut self, context: &ClientContext, purpose: Purpose) -> Result<Shown, EnterError> {
+    pub(crate) fn enter(&mut self, context: &ClientContext, purpose: Purpose) -> Result<Entered, EnterError> {
         if context.server() != self.server.id() {
             return Err(EnterError::Misuse(Misuse::ForeignContext));
         }
@@ -246,13 +266,23 @@ impl ServerThread {
         };
         let level = pending.level();
         match purpose {
-            Purpose::Act if !level.may_act_locally() => {
+            Purpose::Act | Purpose::ActRestricted if !level.may_act_locally() => {
                 return Err(EnterError::BelowImpersonation { level, gate_step });
             }
             Purpose::Ask if !level.may_identify() => return Err(EnterError::BelowIdentification),
-            Purpose::Act | Purpose::Ask => {}
+            Purpose::Act | Purpose::ActRestricted | Purpose::Ask => {}
         }
-        let projected = context.projected().map_err(EnterError::Project)?;
+        let projected = match (context.projected(), purpose) {
+            (Ok(projected), Purpose::Act | Purpose::ActRestricted | Purpose::Ask) => projected,
+            (Err(_restricted), Purpose::ActRestricted | Purpose::Ask) => {
+                let passes = context.passes().map_err(EnterError::Project)?;
+                let Some(place) = &mut self.place else { return Err(EnterError::CannotProject) };
+                place.enter(self.server.rest_target()).map_err(EnterError::Switch)?;
+                let (Outcome::AsRequested | Outcome::Downgraded { .. }) = pending.commit();
+                return Ok(Entered { shown: Shown::verified(passes.who()), passes: Some(passes) });
+            }
+            (Err(error), Purpose::Act) => return Err(EnterError::Project(error)),
+        };
         let shown = match &mut self.place {
             Some(place) => {
                 place.enter(&projected.target).map_err(EnterError::Switch)?;
@@ -264,7 +294,18 @@ impl ServerThread {
         };
         // The outcome was looked at above, before anything was changed.
         let (Outcome::AsRequested | Outcome::Downgraded { .. }) = pending.commit();
-        Ok(shown)
+        Ok(Entered { shown, passes: None })
+    }
+
+    /// Gives the evidence of what [`Self::enter`] did to `work`.
+    pub(crate) fn act<R>(&mut self, entered: &Entered, work: impl FnOnce(&AsClient<'_>) -> R) -> R {
+        match (&entered.passes, &mut self.place) {
+            (Some(passes), Some(place)) => {
+                let turns = PassThread::new(place, self.server.rest_target(), Arc::clone(passes));
+                work(&AsClient::new(&entered.shown, Some(&turns)))
+            }
+            (None | Some(_), _) => work(&AsClient::new(&entered.shown, None)),
+        }
     }
 
     /// Takes on the anonymous identity, in which client threads rest.
@@ -333,7 +374,7 @@ pub(crate) fn run_as<R>(
 ) -> Result<R, EnterError> {
     let _acting = Acting::begin().map_err(EnterError::Misuse)?;
     let mut thread = ServerThread::adopt(server)?;
-    let shown = thread.enter(context, purpose)?;
+    let entered = thread.enter(context, purpose)?;
     // When `work` unwinds, `thread` is dropped: the identity ends before the panic leaves this function.
-    Ok(work(&AsClient::new(&shown)))
+    Ok(thread.act(&entered, work))
 }

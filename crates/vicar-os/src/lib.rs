@@ -24,6 +24,7 @@ mod packet;
 mod pool;
 mod project;
 pub mod question;
+pub mod restricted;
 pub mod sealed;
 mod server;
 pub mod sidmap;

@@ -23,6 +23,19 @@ pub enum RootClients {
     NamedByAdministrator,
 }
 
+impl Projection {
+    /// Whether a client may be this user.
+    pub(crate) fn admits(&self, uid: KernelUid) -> Result<(), ProjectError> {
+        if uid.is_root() && self.root == RootClients::Refused {
+            return Err(ProjectError::Root);
+        }
+        if uid == self.anonymous.uid() {
+            return Err(ProjectError::MapsToAnonymous(uid));
+        }
+        Ok(())
+    }
+}
+
 /// What of a token the Linux kernel cannot hold. Dropping it silently could grant what was denied, so nothing runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -41,6 +54,15 @@ pub enum ProjectError {
     DisabledGroup(Sid),
     /// The token has restricting SIDs.
     Restricted,
+    /// Everyone is not among the token's restricting SIDs; nobody on Linux is outside the class "others".
+    RestrictedWithoutEveryone,
+    /// Several users are among the token's restricting SIDs; a thread has one uid.
+    SeveralUsers,
+    /// More SIDs for deny only than [`crate::restricted::MAX_DENY_ONLY`].
+    TooManyDenyOnly {
+        /// How many.
+        count: usize,
+    },
     /// The token belongs to an AppContainer.
     AppContainer,
     /// The token's integrity is below medium, or it has none.
@@ -63,6 +85,11 @@ impl fmt::Display for ProjectError {
             Self::DenyOnlyGroup(sid) => write!(f, "group {sid} is deny-only, which the kernel cannot hold"),
             Self::DisabledGroup(sid) => write!(f, "group {sid} is disabled, and leaving it out could grant access"),
             Self::Restricted => f.write_str("restricting SIDs cannot be held by the kernel"),
+            Self::RestrictedWithoutEveryone => {
+                f.write_str("restricting SIDs without Everyone cannot be enforced: everybody is among the others")
+            }
+            Self::SeveralUsers => f.write_str("several users among the restricting SIDs cannot be enforced"),
+            Self::TooManyDenyOnly { count } => write!(f, "{count} SIDs for deny only are too many"),
             Self::AppContainer => f.write_str("an AppContainer cannot be held by the kernel"),
             Self::LoweredIntegrity(Some(_)) => f.write_str("integrity below medium cannot be held by the kernel"),
             Self::LoweredIntegrity(None) => f.write_str("the token has no integrity level"),
@@ -117,23 +144,18 @@ pub fn project(token: &TokenState, rules: &Projection) -> Result<UnixIdentity, P
         lowered => return Err(ProjectError::LoweredIntegrity(lowered)),
     }
     let uid = sidmap::resolve_user(&token.user().sid).ok_or(ProjectError::UnmappedUser(token.user().sid))?;
-    if uid.is_root() && rules.root == RootClients::Refused {
-        return Err(ProjectError::Root);
-    }
-    if uid == rules.anonymous.uid() {
-        return Err(ProjectError::MapsToAnonymous(uid));
-    }
+    rules.admits(uid)?;
     // A token may name a group it is not in; on Linux the primary group is a membership.
     let gid = primary_group(token).filter(|gid| groups.contains(gid)).ok_or(ProjectError::NoPrimaryGroup)?;
     UnixIdentity::new(uid, gid, groups).map_err(ProjectError::Identity)
 }
 
-fn primary_group(token: &TokenState) -> Option<KernelGid> {
+pub(crate) fn primary_group(token: &TokenState) -> Option<KernelGid> {
     token.primary_group().and_then(sidmap::resolve_group)
 }
 
 /// Whether a group says how somebody signed in, which no file on Linux can name.
-fn lives_in_tokens_only(sid: &Sid) -> bool {
+pub(crate) fn lives_in_tokens_only(sid: &Sid) -> bool {
     const TOKEN_ONLY: [Sid; 7] = [
         well_known::EVERYONE,
         well_known::LOCAL,

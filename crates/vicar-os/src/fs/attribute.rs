@@ -5,6 +5,7 @@ use rustix::fs::{Mode, XattrFlags, chmod, getxattr, listxattr, removexattr, setx
 use super::error::{Errno, FsError};
 use super::node::Node;
 use crate::AsClient;
+use crate::restricted::Effect;
 
 /// Longest value of an extended attribute in bytes (XATTR_SIZE_MAX).
 pub const XATTR_VALUE_LIMIT: usize = 65_536;
@@ -16,15 +17,17 @@ impl Node {
     ///
     /// # Errors
     /// - [`FsError::Os`] when the client may not read it, or the file system has no attributes (`EOPNOTSUPP`).
-    pub fn xattr(&self, _: &AsClient<'_>, name: &str) -> Result<Option<Vec<u8>>, FsError> {
-        read(&self.magic_path(), name.as_bytes())
+    pub fn xattr(&self, as_client: &AsClient<'_>, name: &str) -> Result<Option<Vec<u8>>, FsError> {
+        let read = |_| read(&self.magic_path(), name.as_bytes());
+        as_client.each(Effect::Reads, read, |one, other| Ok(one == other))
     }
 
     /// Sets an extended attribute in one step.
     ///
     /// # Errors
     /// - [`FsError::Os`] when the client may not, or there is no room (`ENOSPC`, `EDQUOT`, `E2BIG`, `ERANGE`).
-    pub fn set_xattr(&self, _: &AsClient<'_>, name: &str, value: &[u8]) -> Result<(), FsError> {
+    pub fn set_xattr(&self, as_client: &AsClient<'_>, name: &str, value: &[u8]) -> Result<(), FsError> {
+        as_client.once("set attribute")?;
         setxattr(self.magic_path(), name, value, XattrFlags::empty()).map_err(FsError::os("set attribute"))
     }
 
@@ -32,7 +35,8 @@ impl Node {
     ///
     /// # Errors
     /// - [`FsError::Os`] when the client may not.
-    pub fn remove_xattr(&self, _: &AsClient<'_>, name: &str) -> Result<(), FsError> {
+    pub fn remove_xattr(&self, as_client: &AsClient<'_>, name: &str) -> Result<(), FsError> {
+        as_client.once("remove attribute")?;
         match removexattr(self.magic_path(), name) {
             Ok(()) | Err(Errno::NODATA) => Ok(()),
             Err(errno) => Err(FsError::Os { operation: "remove attribute", errno }),
@@ -43,8 +47,8 @@ impl Node {
     ///
     /// # Errors
     /// - [`FsError::Os`] when the file system has none (`EOPNOTSUPP`).
-    pub fn xattr_names(&self, _: &AsClient<'_>) -> Result<Vec<Vec<u8>>, FsError> {
-        names(&self.magic_path())
+    pub fn xattr_names(&self, as_client: &AsClient<'_>) -> Result<Vec<Vec<u8>>, FsError> {
+        as_client.each(Effect::Reads, |_| names(&self.magic_path()), |one, other| Ok(one == other))
     }
 
     /// Copies the ACL and the user attributes of `model`, leaving owner and group alone.
@@ -59,13 +63,15 @@ impl Node {
     ///
     /// # Errors
     /// - [`FsError::Os`] when the kernel refuses.
-    pub fn set_mode(&self, _: &AsClient<'_>, mode: u32) -> Result<(), FsError> {
+    pub fn set_mode(&self, as_client: &AsClient<'_>, mode: u32) -> Result<(), FsError> {
+        as_client.once("set mode")?;
         chmod(self.magic_path(), Mode::from_raw_mode(mode & 0o7777)).map_err(FsError::os("set mode"))
     }
 }
 
 /// Copies every attribute but those that a change of content takes away anyway.
-pub(super) fn copy_all(_: &AsClient<'_>, from: &str, to: &str) -> Result<(), FsError> {
+pub(super) fn copy_all(as_client: &AsClient<'_>, from: &str, to: &str) -> Result<(), FsError> {
+    as_client.once("copy attributes")?;
     copy_acl(from, to)?;
     copy_where(from, to, |name| {
         let skipped: [&[u8]; 5] = [
@@ -80,7 +86,7 @@ pub(super) fn copy_all(_: &AsClient<'_>, from: &str, to: &str) -> Result<(), FsE
     })
 }
 
-fn copy_user(_: &AsClient<'_>, from: &str, to: &str) -> Result<(), FsError> {
+fn copy_user(from: &str, to: &str) -> Result<(), FsError> {
     copy_where(from, to, |name| name.starts_with(b"user."))
 }
 
@@ -89,6 +95,7 @@ fn copy_user(_: &AsClient<'_>, from: &str, to: &str) -> Result<(), FsError> {
 /// Where the ACL cannot be copied the permission bits for group and others are taken away: without their ACL the group
 /// bits would be a mask that nothing is behind.
 pub(super) fn inherit(as_client: &AsClient<'_>, model: &Node, to: &str) -> Result<(), FsError> {
+    as_client.once("copy attributes")?;
     let from = model.magic_path();
     match read(&from, ACCESS_ACL.as_bytes()) {
         Ok(None) => {}
@@ -100,7 +107,7 @@ pub(super) fn inherit(as_client: &AsClient<'_>, model: &Node, to: &str) -> Resul
         }
         Err(error) => return Err(error),
     }
-    copy_user(as_client, &from, to)
+    copy_user(&from, to)
 }
 
 /// Copies the access ACL, or takes away the one that a default ACL brought.

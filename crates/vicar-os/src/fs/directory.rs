@@ -17,6 +17,7 @@ use super::root::Root;
 use super::stat::{FileId, Kind, Stat};
 use super::temp::Temp;
 use crate::AsClient;
+use crate::restricted::Effect;
 
 /// A directory that the client reached, for working in it.
 #[derive(Debug)]
@@ -71,23 +72,22 @@ impl Directory {
     ///
     /// # Errors
     /// - [`FsError::Os`] when it is not there or the client may not search.
-    pub fn look(&self, _: &AsClient<'_>, name: &Name) -> Result<Node, FsError> {
-        Node::find_here(self.0.as_fd(), name.as_os(), ResolveFlags::NO_XDEV)
+    pub fn look(&self, as_client: &AsClient<'_>, name: &Name) -> Result<Node, FsError> {
+        Node::find_here(as_client, self.0.as_fd(), name.as_os(), ResolveFlags::NO_XDEV)
     }
 
     /// Returns what the kernel says about a name in it, without following a link.
     ///
     /// # Errors
     /// - [`FsError::Os`] when it is not there or the client may not search.
-    pub fn stat(&self, _: &AsClient<'_>, name: &Name) -> Result<Stat, FsError> {
-        let raw = statx(
-            self.0.as_fd(),
-            name.as_os(),
-            AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT,
-            StatxFlags::BASIC_STATS | StatxFlags::BTIME,
-        )
-        .map_err(FsError::os("stat"))?;
-        Ok(Stat::of(&raw))
+    pub fn stat(&self, as_client: &AsClient<'_>, name: &Name) -> Result<Stat, FsError> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        let stat = |_| {
+            let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+            let raw = statx(self.0.as_fd(), name.as_os(), flags, wanted).map_err(FsError::os("stat"))?;
+            Ok(Stat::of(&raw))
+        };
+        as_client.each(Effect::Reads, stat, |one, other| Ok(one.id == other.id))
     }
 
     /// Reads the names in it, in the file system's order, without `.` and `..`.
@@ -124,7 +124,8 @@ impl Directory {
     ///
     /// # Errors
     /// - [`FsError::Os`] when it exists or the client may not.
-    pub fn make_directory(&self, _: &AsClient<'_>, name: &Name, mode: u32) -> Result<(), FsError> {
+    pub fn make_directory(&self, as_client: &AsClient<'_>, name: &Name, mode: u32) -> Result<(), FsError> {
+        as_client.once("make directory")?;
         mkdirat(self.0.as_fd(), name.as_os(), Mode::from_raw_mode(mode & 0o7777)).map_err(FsError::os("make directory"))
     }
 
@@ -132,7 +133,8 @@ impl Directory {
     ///
     /// # Errors
     /// - [`FsError::Os`] when the client may not.
-    pub fn unlink(&self, _: &AsClient<'_>, name: &Name) -> Result<(), FsError> {
+    pub fn unlink(&self, as_client: &AsClient<'_>, name: &Name) -> Result<(), FsError> {
+        as_client.once("unlink")?;
         unlinkat(self.0.as_fd(), name.as_os(), AtFlags::empty()).map_err(FsError::os("unlink"))
     }
 
@@ -140,7 +142,8 @@ impl Directory {
     ///
     /// # Errors
     /// - [`FsError::Os`] when it is not empty or the client may not.
-    pub fn remove_directory(&self, _: &AsClient<'_>, name: &Name) -> Result<(), FsError> {
+    pub fn remove_directory(&self, as_client: &AsClient<'_>, name: &Name) -> Result<(), FsError> {
+        as_client.once("remove directory")?;
         unlinkat(self.0.as_fd(), name.as_os(), AtFlags::REMOVEDIR).map_err(FsError::os("remove directory"))
     }
 
@@ -151,12 +154,13 @@ impl Directory {
     ///   system cannot do what `replace` asks.
     pub fn rename(
         &self,
-        _: &AsClient<'_>,
+        as_client: &AsClient<'_>,
         name: &Name,
         to: &Self,
         to_name: &Name,
         replace: Replace,
     ) -> Result<(), FsError> {
+        as_client.once("rename")?;
         let flags = match replace {
             Replace::Never => RenameFlags::NOREPLACE,
             Replace::File => RenameFlags::empty(),
@@ -169,7 +173,8 @@ impl Directory {
     ///
     /// # Errors
     /// - [`FsError::Os`] when the client may not.
-    pub fn make_link(&self, _: &AsClient<'_>, name: &Name, text: &CString) -> Result<(), FsError> {
+    pub fn make_link(&self, as_client: &AsClient<'_>, name: &Name, text: &CString) -> Result<(), FsError> {
+        as_client.once("make link")?;
         symlinkat(OsStr::from_bytes(text.to_bytes()), self.0.as_fd(), name.as_os()).map_err(FsError::os("make link"))
     }
 
@@ -198,7 +203,11 @@ impl Directory {
     /// # Errors
     /// - [`FsError::Os`] when the client may not search one of them.
     /// - [`FsError::TooDeep`] when the root is not met; the directory may have been moved out of it.
-    pub fn ancestors(&self, _: &AsClient<'_>, root: &Root) -> Result<Vec<FileId>, FsError> {
+    pub fn ancestors(&self, as_client: &AsClient<'_>, root: &Root) -> Result<Vec<FileId>, FsError> {
+        as_client.each(Effect::Reads, |_| self.climb(root), |one, other| Ok(one == other))
+    }
+
+    fn climb(&self, root: &Root) -> Result<Vec<FileId>, FsError> {
         const LIMIT: usize = 512;
         let mut found = Vec::new();
         let mut seen = HashSet::new();

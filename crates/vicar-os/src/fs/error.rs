@@ -6,6 +6,7 @@ pub use rustix::io::Errno;
 
 use super::beneath::NameError;
 use super::stat::Kind;
+use crate::switch::SwitchError;
 
 /// Why a file operation was not done, and by whom it was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,15 @@ pub enum FsError {
     Vetoed,
     /// The root was opened by another client than the one who uses it now.
     ForeignRoot,
+    /// The client is restricted, and this cannot be done once for each of its identities; see [`crate::restricted`].
+    CannotBeDoneTwice {
+        /// What was to be done.
+        operation: &'static str,
+    },
+    /// The client's integrity is below that of every file.
+    MayNotWrite,
+    /// One of the identities of a restricted client could not be taken on.
+    Switch(SwitchError),
 }
 
 impl FsError {
@@ -65,7 +75,10 @@ impl FsError {
             | Self::Name(_)
             | Self::Changed
             | Self::Vetoed
-            | Self::ForeignRoot => None,
+            | Self::ForeignRoot
+            | Self::CannotBeDoneTwice { .. }
+            | Self::MayNotWrite
+            | Self::Switch(_) => None,
         }
     }
 
@@ -88,6 +101,11 @@ impl fmt::Display for FsError {
             Self::Changed => f.write_str("another file took its place meanwhile"),
             Self::Vetoed => f.write_str("the caller refused"),
             Self::ForeignRoot => f.write_str("this directory was opened by another client"),
+            Self::CannotBeDoneTwice { operation } => {
+                write!(f, "{operation}: cannot be done once for each identity of a restricted client")
+            }
+            Self::MayNotWrite => f.write_str("the client's integrity is below that of every file"),
+            Self::Switch(error) => error.fmt(f),
         }
     }
 }

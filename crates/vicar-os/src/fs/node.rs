@@ -9,6 +9,7 @@ use super::content::File;
 use super::error::{Errno, FsError};
 use super::stat::{Kind, Stat};
 use crate::AsClient;
+use crate::restricted::{Effect, Judges};
 
 /// What to do with a symbolic link as the last name of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,22 +39,42 @@ pub struct Node {
 }
 
 impl Node {
-    pub(super) fn find(at: BorrowedFd<'_>, path: &OsStr, links: Links) -> Result<Self, FsError> {
+    pub(super) fn find(
+        as_client: &AsClient<'_>,
+        at: BorrowedFd<'_>,
+        path: &OsStr,
+        links: Links,
+    ) -> Result<Self, FsError> {
         let stay = match links {
             Links::Follow => OFlags::empty(),
             Links::Stay => OFlags::NOFOLLOW,
         };
         let flags = OFlags::PATH | OFlags::CLOEXEC | stay;
-        let fd = resolve(at, path, flags, ResolveFlags::empty()).map_err(FsError::os("look"))?;
-        let stat = stat_of(fd.as_fd())?;
-        Ok(Self { fd, stat })
+        Self::resolve(as_client, at, path, flags, ResolveFlags::empty())
     }
 
-    pub(super) fn find_here(at: BorrowedFd<'_>, name: &OsStr, stay: ResolveFlags) -> Result<Self, FsError> {
-        let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = resolve(at, name, flags, stay).map_err(FsError::os("look"))?;
-        let stat = stat_of(fd.as_fd())?;
-        Ok(Self { fd, stat })
+    pub(super) fn find_here(
+        as_client: &AsClient<'_>,
+        at: BorrowedFd<'_>,
+        name: &OsStr,
+        stay: ResolveFlags,
+    ) -> Result<Self, FsError> {
+        Self::resolve(as_client, at, name, OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW, stay)
+    }
+
+    fn resolve(
+        as_client: &AsClient<'_>,
+        at: BorrowedFd<'_>,
+        path: &OsStr,
+        flags: OFlags,
+        more: ResolveFlags,
+    ) -> Result<Self, FsError> {
+        let find = |_| {
+            let fd = resolve(at, path, flags, more).map_err(FsError::os("look"))?;
+            let stat = stat_of(fd.as_fd())?;
+            Ok(Self { fd, stat })
+        };
+        as_client.each(Effect::Reads, find, |one, other| Ok(one.stat.id == other.stat.id))
     }
 
     /// Returns what the kernel said when it was looked at.
@@ -117,8 +138,14 @@ impl Node {
         self.may(as_client, wanted)
     }
 
-    pub(crate) fn may(&self, _: &AsClient<'_>, wanted: rustix::fs::Access) -> Result<(), FsError> {
-        accessat(CWD, self.magic_path(), wanted, AtFlags::EACCESS).map_err(FsError::os("access"))
+    pub(crate) fn may(&self, as_client: &AsClient<'_>, wanted: rustix::fs::Access) -> Result<(), FsError> {
+        let write = rustix::fs::Access::WRITE_OK;
+        let effect = if wanted.contains(write) { Effect::Writes } else { Effect::Reads };
+        let ask = |judges| {
+            let wanted = if judges == Judges::Writing { write } else { wanted };
+            accessat(CWD, self.magic_path(), wanted, AtFlags::EACCESS).map_err(FsError::os("access"))
+        };
+        as_client.each(effect, ask, |(), ()| Ok(true))
     }
 
     /// Returns the text of a symbolic link.
@@ -130,13 +157,18 @@ impl Node {
     }
 
     /// Opens this very inode again with other flags, checked against the client's rights now.
-    pub(super) fn reopen(&self, _: &AsClient<'_>, flags: OFlags) -> Result<OwnedFd, FsError> {
+    pub(super) fn reopen(&self, as_client: &AsClient<'_>, flags: OFlags) -> Result<OwnedFd, FsError> {
         let quiet = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        openat(CWD, self.magic_path(), flags | quiet, Mode::empty()).map_err(|errno| match errno {
-            // The inode is in our hand, so it is procfs that is not there: the machine's trouble, and no missing file.
-            Errno::NOENT => FsError::Os { operation: "open by way of /proc", errno: Errno::NOSYS },
-            errno => FsError::Os { operation: "open", errno },
-        })
+        let writes = flags.intersects(OFlags::WRONLY | OFlags::RDWR);
+        let open = |_| {
+            openat(CWD, self.magic_path(), flags | quiet, Mode::empty()).map_err(|errno| match errno {
+                // The inode is in our hand, so it is procfs that is not there: the machine's trouble, and no missing file.
+                Errno::NOENT => FsError::Os { operation: "open by way of /proc", errno: Errno::NOSYS },
+                errno => FsError::Os { operation: "open", errno },
+            })
+        };
+        let is_same = |one: &OwnedFd, other: &OwnedFd| Ok(stat_of(one.as_fd())?.id == stat_of(other.as_fd())?.id);
+        as_client.each(if writes { Effect::Writes } else { Effect::Reads }, open, is_same)
     }
 
     /// The one magic link we follow ourselves: our own descriptor, by its number.

@@ -11,7 +11,9 @@ use super::directory::Directory;
 use super::error::{Errno, FsError};
 use super::node::{Links, Node, stat_of};
 use super::stat::{FileId, Stat};
+use crate::restricted::{Effect, Passes};
 use crate::{AsClient, KernelGid, KernelUid};
+use std::sync::Arc;
 
 /// A directory that a client opened from `/`, and beneath which that client works.
 ///
@@ -38,17 +40,23 @@ struct Opener {
     uid: KernelUid,
     gid: KernelGid,
     groups: Box<[KernelGid]>,
+    /// Of a restricted client: what it may pass through, the same user with other restrictions may not.
+    passes: Option<Arc<Passes>>,
 }
 
 impl Opener {
     fn of(as_client: &AsClient<'_>) -> Self {
         let shown = as_client.shown();
-        Self { uid: shown.uid, gid: shown.gid, groups: shown.groups.clone() }
+        let passes = as_client.turns().map(|turns| Arc::clone(turns.passes()));
+        Self { uid: shown.uid, gid: shown.gid, groups: shown.groups.clone(), passes }
     }
 
     fn is(&self, as_client: &AsClient<'_>) -> bool {
         let shown = as_client.shown();
-        self.uid == shown.uid && self.gid == shown.gid && *self.groups == *shown.groups
+        self.uid == shown.uid
+            && self.gid == shown.gid
+            && *self.groups == *shown.groups
+            && self.passes.as_ref() == as_client.turns().map(crate::restricted::Turns::passes)
     }
 }
 
@@ -72,16 +80,15 @@ impl Root {
         if path.as_os_str().as_bytes().first() != Some(&b'/') {
             return Err(FsError::Os { operation: OPERATION, errno: Errno::INVAL });
         }
-        let fd = openat2(
-            CWD,
-            path,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-            ResolveFlags::NO_MAGICLINKS,
-        )
-        .map_err(FsError::os(OPERATION))?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let walk = |_| {
+            let fd = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
+                .map_err(FsError::os(OPERATION))?;
+            let stat = stat_of(fd.as_fd())?;
+            Ok((fd, stat))
+        };
+        let (fd, stat) = as_client.each(Effect::Reads, walk, |(_, one), (_, other)| Ok(one.id == other.id))?;
         refuse_kernel_file_system(fd.as_fd())?;
-        let stat = stat_of(fd.as_fd())?;
         if is_device_file_system(stat.id)? {
             return Err(FsError::KernelFileSystem { magic: DEVTMPFS });
         }
@@ -101,7 +108,7 @@ impl Root {
     /// - [`FsError::KernelFileSystem`] when another file system mounted beneath is one of the kernel's own.
     /// - [`FsError::ForeignRoot`] when another client opened this root.
     pub fn look(&self, as_client: &AsClient<'_>, path: &BeneathPath, links: Links) -> Result<Node, FsError> {
-        let node = Node::find(self.fd(as_client)?, path.as_os(), links)?;
+        let node = Node::find(as_client, self.fd(as_client)?, path.as_os(), links)?;
         self.refuse_foreign_mount(&node)?;
         Ok(node)
     }

@@ -26,6 +26,7 @@ pub struct Temp {
 
 impl Temp {
     pub(super) fn create(as_client: &AsClient<'_>, beside: &Directory, mode: u32) -> Result<Self, FsError> {
+        as_client.once("create temporary file")?;
         let mode = Mode::from_raw_mode(mode & 0o777);
         let unnamed = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match openat(beside, c".", unnamed, mode) {
@@ -37,7 +38,8 @@ impl Temp {
         }
     }
 
-    pub(super) fn create_named(_: &AsClient<'_>, beside: &Directory, mode: u32) -> Result<Self, FsError> {
+    pub(super) fn create_named(as_client: &AsClient<'_>, beside: &Directory, mode: u32) -> Result<Self, FsError> {
+        as_client.once("create temporary file")?;
         let name = unguessable_name()?;
         let mode = Mode::from_raw_mode(mode & 0o777);
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
@@ -73,7 +75,8 @@ impl Temp {
     ///
     /// # Errors
     /// - [`FsError::Os`] when the kernel refuses.
-    pub fn set_mode(&self, _: &AsClient<'_>, mode: u32) -> Result<(), FsError> {
+    pub fn set_mode(&self, as_client: &AsClient<'_>, mode: u32) -> Result<(), FsError> {
+        as_client.once("set mode")?;
         fchmod(&self.fd, Mode::from_raw_mode(mode & 0o7777)).map_err(FsError::os("set mode"))
     }
 
@@ -82,6 +85,7 @@ impl Temp {
     /// # Errors
     /// - [`FsError::Os`] when something cannot be kept; then the content belongs into the old inode instead.
     pub fn take_looks(&self, as_client: &AsClient<'_>, model: &Node) -> Result<(), FsError> {
+        as_client.once("set group")?;
         let stat = model.stat();
         let own = stat_of(self.fd.as_fd())?;
         if own.gid != stat.gid {
@@ -113,6 +117,7 @@ impl Temp {
     /// # Errors
     /// - [`FsError::Os`] with `EEXIST` when something is there, or as the kernel says; it is as it was.
     pub fn link_new(&self, as_client: &AsClient<'_>, beside: &Directory, name: &Name) -> Result<(), FsError> {
+        as_client.once("link")?;
         match &self.name {
             None => self.link(beside, name),
             Some(own) => beside.rename(as_client, own, beside, name, Replace::Never),
@@ -124,6 +129,7 @@ impl Temp {
     /// # Errors
     /// - [`FsError::Os`] as the kernel says; the old file keeps its name.
     pub fn replace(&self, as_client: &AsClient<'_>, beside: &Directory, name: &Name) -> Result<(), FsError> {
+        as_client.once("link")?;
         match &self.name {
             Some(own) => beside.rename(as_client, own, beside, name, Replace::File),
             None => {

@@ -236,6 +236,18 @@ impl ClientThreads {
         self.run(client, work).wait()
     }
 
+    /// Runs `work` for a client that may be restricted; see [`Server::run_restricted`].
+    ///
+    /// # Errors
+    /// The answer is [`RunError`] when the job did not run, or panicked.
+    pub fn run_restricted<R: Send + 'static>(
+        &self,
+        client: &ClientContext,
+        work: impl FnOnce(&AsClient<'_>) -> R + Send + 'static,
+    ) -> Answer<R> {
+        self.give(client, Purpose::ActRestricted, work)
+    }
+
     /// Asks the kernel, on one of the threads, whether the client could do something. Blocks for the answer.
     ///
     /// # Errors

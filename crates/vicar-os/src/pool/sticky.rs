@@ -1,7 +1,7 @@
 //! One client thread: rests as nobody, keeps its last client, never is the server.
 
 use crate::client::{ClientContext, IdentityKey};
-use crate::enter::{Acting, AsClient, EnterError, Purpose, ServerThread, Shown};
+use crate::enter::{Acting, AsClient, EnterError, Entered, Purpose, ServerThread, Shown};
 use crate::question::{AskError, Could, Question};
 use crate::server::Server;
 use crate::switch::place::{Step, SwitchError, die};
@@ -25,7 +25,7 @@ pub const DEFAULT_UMASK: u32 = 0o022;
 pub struct ClientThread {
     server: Server,
     thread: ServerThread,
-    held: Option<(IdentityKey, Shown)>,
+    held: Option<(IdentityKey, Entered)>,
     umask: Mode,
     entries: u32,
 }
@@ -89,6 +89,18 @@ impl ClientThread {
         self.run_for(Purpose::Act, client, work)
     }
 
+    /// Runs `work` for a client that may be restricted; see [`Server::run_restricted`].
+    ///
+    /// # Errors
+    /// - As for [`Self::run`]. `work` did not run.
+    pub fn run_restricted<R>(
+        &mut self,
+        client: &ClientContext,
+        work: impl FnOnce(&AsClient<'_>) -> R,
+    ) -> Result<R, EnterError> {
+        self.run_for(Purpose::ActRestricted, client, work)
+    }
+
     /// Asks the kernel whether the client could do something.
     ///
     /// # Errors
@@ -108,27 +120,26 @@ impl ClientThread {
     ) -> Result<R, EnterError> {
         let _acting = Acting::begin().map_err(EnterError::Misuse)?;
         let key = client.key(self.server.primary_state(), purpose);
-        let shown = match &self.held {
-            Some((held, shown)) if *held == key => {
-                self.entries = self.entries.wrapping_add(1);
-                if self.entries.checked_rem(VERIFY_EVERY) == Some(0) {
-                    self.thread.verify();
+        let is_held = self.held.as_ref().is_some_and(|(held, _)| *held == key);
+        if is_held {
+            self.entries = self.entries.wrapping_add(1);
+            if self.entries.checked_rem(VERIFY_EVERY) == Some(0) {
+                self.thread.verify();
+            }
+        } else {
+            let entered = self.thread.enter(client, purpose).and_then(|entered| self.forget_view().map(|()| entered));
+            match entered {
+                Ok(entered) => self.held = Some((key, entered)),
+                Err(error) => {
+                    self.let_go();
+                    return Err(error);
                 }
-                shown
             }
-            Some(_) | None => self.take_on(client, key, purpose)?,
-        };
-        Ok(work(&AsClient::new(shown)))
-    }
-
-    fn take_on(&mut self, client: &ClientContext, key: IdentityKey, purpose: Purpose) -> Result<&Shown, EnterError> {
-        let entered = self.thread.enter(client, purpose).and_then(|shown| self.forget_view().map(|()| shown));
-        match entered {
-            Ok(shown) => Ok(&self.held.insert((key, shown)).1),
-            Err(error) => {
-                self.let_go();
-                Err(error)
-            }
+        }
+        match &self.held {
+            Some((_, entered)) => Ok(self.thread.act(entered, work)),
+            // Put there above.
+            None => Err(EnterError::CannotProject),
         }
     }
 
@@ -137,11 +148,11 @@ impl ClientThread {
         let key = client.key(self.server.primary_state(), Purpose::Act);
         if self.held.as_ref().is_none_or(|(held, _)| *held != key) {
             self.forget_view()?;
-            let shown = self.thread.enter(client, Purpose::Act)?;
-            self.held = Some((key, shown));
+            let entered = self.thread.enter(client, Purpose::Act)?;
+            self.held = Some((key, entered));
         }
         match &self.held {
-            Some((_, shown)) => Ok(shown),
+            Some((_, entered)) => Ok(&entered.shown),
             // Put there above.
             None => Err(EnterError::CannotProject),
         }
@@ -176,6 +187,6 @@ impl ClientThread {
 
     /// Uid of the client whose identity the thread holds.
     pub(super) fn holds(&self) -> Option<u32> {
-        self.held.as_ref().map(|(_, shown)| shown.uid.raw())
+        self.held.as_ref().map(|(_, entered)| entered.shown.uid.raw())
     }
 }

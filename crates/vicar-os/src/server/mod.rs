@@ -228,6 +228,32 @@ impl Server {
         enter::run_as(self, client, Purpose::Act, work)
     }
 
+    /// Runs `work` for a client that may have less than the rights of its user and groups.
+    ///
+    /// `work` uses the operations of [`crate::fs`] and nothing else: each is done as every identity that the client's token
+    /// needs, and what cannot be is refused; see [`crate::restricted`]. For a client that is not restricted this is
+    /// [`Self::run_as`].
+    ///
+    /// # Errors
+    /// - As for [`Self::run_as`]; `work` did not run.
+    ///
+    /// # Identity
+    /// Between operations the thread is nobody: real, effective and supplementary ids are the anonymous ones.
+    ///
+    /// # Cost
+    /// Each operation that needs permission: one switch and one deed for each pass, and a switch back.
+    ///
+    /// # NT
+    /// `SeImpersonateClientEx` with a token of `SeFilterToken`, or one whose groups were adjusted.
+    #[doc(alias = "SeFilterToken")]
+    pub fn run_restricted<R>(
+        &self,
+        client: &ClientContext,
+        work: impl FnOnce(&AsClient<'_>) -> R,
+    ) -> Result<R, EnterError> {
+        enter::run_as(self, client, Purpose::ActRestricted, work)
+    }
+
     /// Asks the kernel whether the client could do something, without doing it or any part of it.
     ///
     /// Level Identification is enough. See [`crate::question`] for what an answer is worth.
