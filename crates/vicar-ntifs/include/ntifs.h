@@ -1681,8 +1681,8 @@ _IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI BOOLEAN NTAPI SeTokenIsWriteRestr
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI NTSTATUS NTAPI SeMarkLogonSessionForTerminationNotification(_In_ PLUID LogonId);
 
 /*
- * SeRegisterLogonSessionTerminatedRoutine: a routine that is called, on a system worker, for each marked session that ends: when
- * its last token is gone.
+ * SeRegisterLogonSessionTerminatedRoutine: a routine that is called for each marked session that ends: when its last token is gone.
+ * It is called on the thread that gives that token back. Registering twice makes two registrations.
  * Status  STATUS_INVALID_PARAMETER: NULL. STATUS_INSUFFICIENT_RESOURCES.
  */
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI NTSTATUS NTAPI
@@ -1786,7 +1786,7 @@ _IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI HANDLE NTAPI PsGetProcessId(_In_
 /*
  * PsLookupThreadByThreadId: the thread with an id.
  * Owns    the caller gives *Thread back with ObDereferenceObject.
- * Status  STATUS_INVALID_CID: there is none; *Thread is NULL then.
+ * Status  STATUS_INVALID_PARAMETER: there is none; *Thread is NULL then.
  */
 _Must_inspect_result_ _IRQL_requires_max_(APC_LEVEL) NTKERNELAPI NTSTATUS NTAPI PsLookupThreadByThreadId(_In_ HANDLE ThreadId,
                                                                                                          _Outptr_ PETHREAD *Thread);
@@ -1819,11 +1819,11 @@ _IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI PEPROCESS NTAPI IoGetRequestorPr
 
 /* ------------------------------------------------------------------------------------------------- Objects and handles */
 
-/* ObfReferenceObject: takes one more reference; answers the new count. */
+/* ObfReferenceObject: takes one more reference. The result is reserved: not 0 when there is such an object. */
 _IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI LONG_PTR FASTCALL ObfReferenceObject(_In_ PVOID Object);
 #define ObReferenceObject(Object) ObfReferenceObject(Object)
 
-/* ObfDereferenceObject: gives one reference back; answers the count that is left. */
+/* ObfDereferenceObject: gives one reference back; the last one ends the object. The result is reserved. */
 _IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI LONG_PTR FASTCALL ObfDereferenceObject(_In_ PVOID Object);
 #define ObDereferenceObject(Object) ObfDereferenceObject(Object)
 
@@ -1846,7 +1846,7 @@ _Must_inspect_result_ _IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI NTSTATUS N
 
 /*
  * ObOpenObjectByPointer: a handle to an object.
- * UserMode, or OBJ_FORCE_ACCESS_CHECK, checks the calling thread against the object's descriptor.
+ * UserMode checks the calling thread against the object's descriptor. PassedAccessState must be NULL.
  * Owns    the caller closes *Handle with ZwClose.
  * Status  STATUS_OBJECT_TYPE_MISMATCH, STATUS_ACCESS_DENIED, STATUS_BAD_IMPERSONATION_LEVEL, STATUS_INSUFFICIENT_RESOURCES.
  */
@@ -1873,10 +1873,11 @@ _IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI KPROCESSOR_MODE NTAPI ExGetPrevio
 #define ZwCurrentThread() NtCurrentThread()
 
 /*
- * ZwOpenThreadTokenEx: the token that a thread acts as. Zw: the caller is the kernel.
+ * ZwOpenThreadTokenEx: the token that a thread acts as. Zw: the caller is the kernel, and asks for OBJ_KERNEL_HANDLE unless it runs in
+ * the system's process.
  * Owns    the caller closes *TokenHandle with ZwClose.
  * Status  STATUS_NO_TOKEN: the thread is not impersonating. STATUS_CANT_OPEN_ANONYMOUS: its level is anonymous.
- *         STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH, and those of making a copy.
+ *         STATUS_INVALID_PARAMETER: the handle would be a user's. STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT, STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH, and those of making a copy.
  */
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI
 ZwOpenThreadTokenEx(_In_ HANDLE ThreadHandle, _In_ ACCESS_MASK DesiredAccess, _In_ BOOLEAN OpenAsSelf, _In_ ULONG HandleAttributes,
@@ -1896,7 +1897,8 @@ NtOpenProcessTokenEx(_In_ HANDLE ProcessHandle, _In_ ACCESS_MASK DesiredAccess, 
 /*
  * ZwDuplicateToken: another token of the same identity. The level comes from the quality of service in ObjectAttributes.
  * Owns    the caller closes *NewTokenHandle with ZwClose.
- * Status  STATUS_INVALID_PARAMETER: no such type, or a length that is not the structure's. STATUS_BAD_IMPERSONATION_LEVEL: it would be
+ * Status  STATUS_INVALID_PARAMETER: no such type, or a length that is not the structure's. STATUS_NOT_SUPPORTED: a descriptor for the
+ *         new token; it gets that of the old one. STATUS_BAD_IMPERSONATION_LEVEL: it would be
  *         higher than the source's. STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_INSUFFICIENT_RESOURCES.
  */
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI
