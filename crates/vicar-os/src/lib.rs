@@ -49,6 +49,7 @@ pub use project::{ProjectError, Projection, RootClients, project};
 pub use question::{Could, Question, Want};
 pub use server::{
     AnonymousError, LogonError, Powerless, SelfTest, Server, StartError, StartOptions, StartReport, Starting,
+    TrialError,
 };
 pub use switch::powers::Powers;
 pub use vicar_kernel::{GateStep, LogonKind, Qos, Reach, Tracking};

@@ -4,10 +4,12 @@ mod anonymous;
 mod probe;
 mod start;
 mod token;
+mod trial;
 
 pub use anonymous::AnonymousError;
 pub use probe::SelfTest;
 pub use start::{Powerless, StartError, StartOptions, StartReport, Starting};
+pub use trial::TrialError;
 
 use crate::client::ClientContext;
 use crate::delegation::{self, DelegatedCredential, DelegationError};

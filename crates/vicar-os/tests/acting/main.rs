@@ -28,6 +28,8 @@ fn main() -> ExitCode {
             ("groups_grant_and_groups_deny", groups_grant_and_groups_deny),
             ("the_identity_ends_with_the_closure_also_by_panic", the_identity_ends_with_the_closure_also_by_panic),
             ("acting_does_not_nest", acting_does_not_nest),
+            ("every_road_passes_its_trial", every_road_passes_its_trial),
+            ("a_trial_sees_a_road_that_does_not_switch", a_trial_sees_a_road_that_does_not_switch),
             ("references_balance", references_balance),
             ("refuse::below_impersonation_nothing_runs", refuse::below_impersonation_nothing_runs),
             ("refuse::what_the_kernel_cannot_hold_is_refused", refuse::what_the_kernel_cannot_hold_is_refused),
@@ -183,4 +185,25 @@ fn references_balance() {
         assert!(server.system().balance() > before);
     }
     assert_eq!(server.system().balance(), before);
+}
+
+fn every_road_passes_its_trial() {
+    let server = server();
+    let threads = server.client_threads(vicar_os::ClientThreadOptions::default()).unwrap();
+    for tried in [server.try_scoped(), server.try_threads(&threads), server.try_mailbox()] {
+        let tried = tried.unwrap();
+        // Two files, and at each of two hundred turns two ids and two files.
+        assert_eq!((tried.identities, tried.checks), (2, 804));
+    }
+    assert_eq!(std::fs::read_dir("/proc/self/task").unwrap().count(), 1 + 16);
+}
+
+/// A server that gave its privilege up cannot pass, whatever the threads still hold.
+fn a_trial_sees_a_road_that_does_not_switch() {
+    let server = server();
+    let threads = server.client_threads(vicar_os::ClientThreadOptions::default()).unwrap();
+    server.give_up_impersonation();
+    for tried in [server.try_scoped(), server.try_threads(&threads), server.try_mailbox()] {
+        assert!(matches!(tried, Err(vicar_os::TrialError::Refused(_))), "{tried:?}");
+    }
 }
