@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use vicar_kernel::ThreadRef;
+
 use crate::layout::{KPROCESSOR_MODE, KernelMode};
 use crate::verifier::{Rule, Site, report_at};
 use crate::world::{self, HostThread, World};
@@ -68,6 +70,15 @@ fn sit(host: Arc<HostThread>, ends_in: Option<Arc<World>>, is_started: bool) -> 
     let old = SEAT.replace(Some(Rc::clone(&seat)));
     drop(old);
     seat
+}
+
+/// Makes the calling thread of the program the worker that it is.
+pub(crate) fn sit_as_worker(world: &Arc<World>, thread: &ThreadRef) {
+    let is_seated = SEAT.with_borrow(|seat| seat.as_ref().is_some_and(|seat| seat.host.thread.is_same(thread)));
+    if !is_seated {
+        let host = world.adopt_thread(thread.clone(), &world.system_process, true);
+        sit(host, Some(Arc::clone(world)), false);
+    }
 }
 
 /// Makes the calling thread of the program act as a thread of the world, until it is told otherwise.

@@ -22,6 +22,7 @@ use vicar_nt::{GroupAttributes, IntegrityLevel, Luid, NtStatus, Privilege, well_
 
 use crate::entry::{self, PLANNED};
 use crate::ex::pool;
+use crate::ex::work::Work;
 use crate::layout::NTSTATUS;
 use crate::object;
 use crate::verifier::{self, Mode, book};
@@ -80,6 +81,7 @@ pub(crate) struct World {
     pub(crate) kernel_handles: Handles,
     pub(crate) system_process: Arc<HostProcess>,
     pub(crate) registrations: Registrations,
+    pub(crate) work: Work,
     processes: Mutex<BTreeMap<u64, Arc<HostProcess>>>,
     threads: Mutex<BTreeMap<u64, Arc<HostThread>>>,
 }
@@ -117,6 +119,11 @@ pub(crate) fn current() -> Arc<World> {
 /// # Errors
 /// - `STATUS_INSUFFICIENT_RESOURCES` when a thread or a token cannot be made; the old world is gone then too.
 pub fn reset(options: Options) -> Result<(), NtStatus> {
+    // What waits runs in the world it was queued in.
+    let before = WORLD.read().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(world) = before {
+        world.work.end();
+    }
     let mut place = WORLD.write().unwrap_or_else(PoisonError::into_inner);
     let old = place.take();
     let made = install(&mut place, options).map(drop);
@@ -174,6 +181,7 @@ impl World {
             kernel_handles: Handles::new(&system),
             system_process: Arc::new(HostProcess { process: process.clone(), handles, pointer: 0 }),
             registrations: Mutex::new(Vec::new()),
+            work: Work::default(),
             processes: Mutex::new(BTreeMap::new()),
             threads: Mutex::new(BTreeMap::new()),
             system,

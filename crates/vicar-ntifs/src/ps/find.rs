@@ -8,7 +8,7 @@ use vicar_nt::NtStatus;
 
 use crate::current;
 use crate::entry::{Routine, enter, enter_status, routine};
-use crate::layout::{BOOLEAN, HANDLE, KPROCESSOR_MODE, NTSTATUS, PEPROCESS, PETHREAD};
+use crate::layout::{BOOLEAN, HANDLE, KPROCESSOR_MODE, NTSTATUS, PEPROCESS, PETHREAD, PVOID};
 use crate::object;
 use crate::ptr;
 use crate::verifier::Rule;
@@ -25,8 +25,11 @@ static FIND_PROCESS: Routine =
     routine!(PsLookupProcessByProcessId, APC_LEVEL, "PsLookupProcessByProcessId (ntifs.h page)");
 static IS_SYSTEM: Routine = routine!(PsIsSystemThread, DISPATCH_LEVEL, "PsIsSystemThread (ntifs.h page)");
 static PROCESS_OF: Routine = routine!(IoThreadToProcess, DISPATCH_LEVEL, "IoThreadToProcess (ntifs.h page)");
+static REQUESTOR: Routine = routine!(IoGetRequestorProcess, DISPATCH_LEVEL, "IoGetRequestorProcess (ntifs.h page)");
 static PREVIOUS: Routine = routine!(ExGetPreviousMode, PASSIVE_LEVEL, "ExGetPreviousMode (wdm.h page)");
 
+/// Where `Tail.Overlay.Thread` is in the IRP of our header.
+const IRP_THREAD: usize = 96;
 /// Numbers of threads and processes are multiples of four.
 const STEP: u64 = 4;
 
@@ -190,6 +193,28 @@ pub unsafe extern "system" fn PsIsSystemThread(Thread: PETHREAD) -> BOOLEAN {
 pub unsafe extern "system" fn IoThreadToProcess(Thread: PETHREAD) -> PEPROCESS {
     enter(&PROCESS_OF, |call| {
         let found = object::look::<ThreadRef>(call, Thread)
+            .and_then(|thread| world::current().find_process(thread.process().id()));
+        found.map_or(null_mut(), |process| with_exposed_provenance_mut::<c_void>(process.pointer))
+    })
+}
+
+/// Returns the process of the thread that a request came from, without a reference; null when it came from none.
+///
+/// # Safety
+/// `Irp` points to a request.
+///
+/// # Source
+/// IoGetRequestorProcess (ntifs.h page).
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn IoGetRequestorProcess(Irp: PVOID) -> PEPROCESS {
+    enter(&REQUESTOR, |call| {
+        if Irp.is_null() {
+            call.report(Rule::NullArgument, "Irp is NULL");
+            return null_mut();
+        }
+        let thread: *const PETHREAD = Irp.wrapping_byte_add(IRP_THREAD).cast_const().cast();
+        let Some(thread) = ptr::read(thread).filter(|thread| !thread.is_null()) else { return null_mut() };
+        let found = object::look::<ThreadRef>(call, thread)
             .and_then(|thread| world::current().find_process(thread.process().id()));
         found.map_or(null_mut(), |process| with_exposed_provenance_mut::<c_void>(process.pointer))
     })

@@ -151,7 +151,7 @@ fn test_lock(call: &Call, subject: *const SECURITY_SUBJECT_CONTEXT, locked: BOOL
 }
 
 /// Writes an answer in the way of `SeAccessCheck`.
-fn answer(
+pub(crate) fn answer(
     call: &Call,
     result: Result<Granted, NtStatus>,
     privileges: *mut *mut PRIVILEGE_SET,

@@ -49,7 +49,7 @@ pub(crate) const EMPTY: SECURITY_CLIENT_CONTEXT = SECURITY_CLIENT_CONTEXT {
     },
 };
 
-const NO_LUID: LUID = LUID { LowPart: 0, HighPart: 0 };
+pub(crate) const NO_LUID: LUID = LUID { LowPart: 0, HighPart: 0 };
 
 /// Reads what a client grants; the length is not looked at, because the caller is the kernel.
 fn qos(call: &Call, from: *const SECURITY_QUALITY_OF_SERVICE) -> Result<Qos, NtStatus> {

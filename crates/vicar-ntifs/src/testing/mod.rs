@@ -11,7 +11,7 @@ use vicar_nt::NtStatus;
 
 use crate::current;
 use crate::entry::Routine;
-use crate::ex::pool;
+use crate::ex::{pool, work};
 use crate::ke;
 use crate::verifier::{self, Mode, Rule, Site, book, report_at};
 use crate::world::{self, HostThread};
@@ -42,6 +42,11 @@ pub fn fail_allocation(nth: u64) {
 /// Makes the `nth` allocation from now fail once with a status of the test's choice.
 pub fn fail_allocation_with(nth: u64, status: NtStatus) {
     world::current().system.pool().fail_nth_with(nth, status);
+}
+
+/// Waits until every work item has run.
+pub fn settle() {
+    work::settle();
 }
 
 /// Marks the point where the calling thread goes back to user mode: it must act as itself, at the lowest level.

@@ -11,6 +11,7 @@ use crate::testing;
 use crate::verifier;
 
 static VERIFY: Routine = routine!(vicar_verify, HIGH_LEVEL, "vicar_test.h");
+static SETTLE: Routine = routine!(vicar_settle, HIGH_LEVEL, "vicar_test.h");
 static FINDINGS: Routine = routine!(vicar_finding_count, HIGH_LEVEL, "vicar_test.h");
 static FINDING: Routine = routine!(vicar_finding, HIGH_LEVEL, "vicar_test.h");
 static FINDING_TEXT: Routine = routine!(vicar_finding_text, HIGH_LEVEL, "vicar_test.h");
@@ -38,6 +39,17 @@ pub struct VICAR_FINDING {
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn vicar_verify() -> ULONG {
     enter(&VERIFY, |_| ULONG::try_from(testing::verify()).unwrap_or(ULONG::MAX))
+}
+
+/// Waits until every work item has run.
+///
+/// C: `void vicar_settle(void);`
+///
+/// # Safety
+/// None needed.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn vicar_settle() {
+    enter(&SETTLE, |_| testing::settle());
 }
 
 /// Returns how many findings there are.

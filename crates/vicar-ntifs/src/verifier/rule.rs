@@ -82,6 +82,8 @@ rules! {
     CriticalRegion = 23, "critical-region", "KeLeaveCriticalRegion (wdm.h page)";
     /// A handle was closed or used that is not open.
     BadHandle = 24, "bad-handle", "ZwClose (wdm.h page)";
+    /// A work item was freed while it waits for a worker.
+    WorkItemBusy = 25, "work-item-busy", "IoFreeWorkItem (wdm.h page)";
 }
 
 impl Rule {

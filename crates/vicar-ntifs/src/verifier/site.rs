@@ -28,6 +28,11 @@ impl Site {
         found
     }
 
+    /// Names a function rather than a call of it.
+    pub(crate) const fn in_function(address: usize) -> Self {
+        Self(address.saturating_add(1))
+    }
+
     /// Returns the address of the instruction after the call; zero if it was not found.
     pub const fn address(self) -> usize {
         self.0
@@ -40,8 +45,8 @@ impl fmt::Display for Site {
             return f.write_str("somewhere");
         }
         let mut shown = None;
-        // The instruction before the return address is still on the line of the call.
-        backtrace::resolve(std::ptr::without_provenance_mut(self.0.saturating_sub(1)), |symbol| {
+        // A return address: the byte before it is looked up, which is still on the line of the call.
+        backtrace::resolve(std::ptr::without_provenance_mut(self.0), |symbol| {
             if shown.is_none() {
                 let name = symbol.name().map_or_else(|| "?".to_owned(), |name| format!("{name:#}"));
                 shown = Some(match (symbol.filename(), symbol.lineno()) {

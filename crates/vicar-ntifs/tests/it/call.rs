@@ -62,3 +62,26 @@ macro_rules! c {
     }};
 }
 pub(crate) use c;
+
+/// Reads what a routine gave a pointer to.
+pub(crate) fn peek<T: Copy>(at: *const T) -> T {
+    assert!(!at.is_null() && at.is_aligned());
+    // SAFETY:
+    // 1. the tests only look at what a routine has just written for them.
+    unsafe { at.read() }
+}
+
+/// Reads bytes that a routine gave a pointer to.
+pub(crate) fn peek_bytes(at: *const u8, length: usize) -> Vec<u8> {
+    // SAFETY:
+    // 1. as above; bytes have no alignment.
+    unsafe { std::slice::from_raw_parts(at, length) }.to_vec()
+}
+
+/// Clones what a test passed itself a pointer to.
+pub(crate) fn peek_clone<T: Clone>(at: *const T) -> T {
+    // SAFETY:
+    // 1. the test keeps the value until its thread has told it that it is done.
+    let value = unsafe { &*at };
+    value.clone()
+}

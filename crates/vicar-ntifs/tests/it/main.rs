@@ -9,3 +9,5 @@ mod call;
 mod check;
 mod client;
 mod stage;
+mod token;
+mod work;

@@ -1,9 +1,13 @@
-//! Data that drivers read: the types of objects.
+//! Data that drivers read: the types of objects, and the names of privileges and SIDs.
 
 use std::ffi::c_void;
 
 use crate::layout::POBJECT_TYPE;
 use crate::ptr::Export;
+
+mod names;
+
+pub use names::*;
 
 /// What an object type is of; its address is all that counts.
 #[derive(Debug)]
