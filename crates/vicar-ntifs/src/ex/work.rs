@@ -17,7 +17,7 @@ use crate::current;
 use crate::entry::{Call, Routine, enter, routine};
 use crate::ex::pool;
 use crate::ke;
-use crate::layout::{PASSIVE_LEVEL, PVOID};
+use crate::layout::{PASSIVE_LEVEL, PVOID, WORK_QUEUE_ITEM, WORKER_THREAD_ROUTINE};
 use crate::ptr;
 use crate::verifier::{Mode, Rule, Site, mode, report_at};
 use crate::world::{self, World};
@@ -28,8 +28,6 @@ static IO_QUEUE: Routine = routine!(IoQueueWorkItem, DISPATCH_LEVEL, "IoQueueWor
 static IO_QUEUE_EX: Routine = routine!(IoQueueWorkItemEx, DISPATCH_LEVEL, "IoQueueWorkItemEx (wdm.h page)");
 static FREE: Routine = routine!(IoFreeWorkItem, DISPATCH_LEVEL, "IoFreeWorkItem (wdm.h page)");
 
-/// What a worker runs for [`ExQueueWorkItem`].
-pub type WORKER_THREAD_ROUTINE = extern "system" fn(PVOID);
 /// What a worker runs for [`IoQueueWorkItem`]: the device and the context.
 pub type IO_WORKITEM_ROUTINE = extern "system" fn(PVOID, PVOID);
 /// What a worker runs for [`IoQueueWorkItemEx`]: the device, the context and the item.
@@ -161,9 +159,6 @@ fn queue(call: &Call, item: usize, job: Job, kind: i32) {
     std::process::abort();
 }
 
-/// Where the routine of a `WORK_QUEUE_ITEM` is, behind its list entry; its parameter follows.
-const ROUTINE_AT: usize = 16;
-
 /// Has a system worker call an item's routine with its parameter.
 ///
 /// # Safety
@@ -172,18 +167,15 @@ const ROUTINE_AT: usize = 16;
 /// # Source
 /// ExQueueWorkItem (wdm.h page); spec/nt-impersonation 5.2.
 #[unsafe(no_mangle)]
-pub unsafe extern "system" fn ExQueueWorkItem(WorkItem: PVOID, QueueType: i32) {
-    enter(&QUEUE, |call| {
-        let routine: *const Option<WORKER_THREAD_ROUTINE> = WorkItem.wrapping_byte_add(ROUTINE_AT).cast_const().cast();
-        let parameter: *const usize = WorkItem.wrapping_byte_add(ROUTINE_AT + 8).cast_const().cast();
-        if WorkItem.is_null() {
-            return call.report(Rule::NullArgument, "WorkItem is NULL");
+pub unsafe extern "system" fn ExQueueWorkItem(WorkItem: *mut WORK_QUEUE_ITEM, QueueType: i32) {
+    enter(&QUEUE, |call| match ptr::read(WorkItem) {
+        None => call.report(Rule::NullArgument, "WorkItem is NULL"),
+        Some(WORK_QUEUE_ITEM { WorkerRoutine: Some(routine), Parameter, .. }) => {
+            let job = Job::Plain(routine, Parameter.expose_provenance());
+            queue(call, WorkItem.expose_provenance(), job, QueueType);
         }
-        match (ptr::read(routine).flatten(), ptr::read(parameter)) {
-            (Some(routine), Some(parameter)) => {
-                queue(call, WorkItem.expose_provenance(), Job::Plain(routine, parameter), QueueType);
-            }
-            (_, _) => call.report(Rule::NullArgument, "the item has no routine"),
+        Some(WORK_QUEUE_ITEM { WorkerRoutine: None, .. }) => {
+            call.report(Rule::NullArgument, "the item has no routine");
         }
     });
 }

@@ -19,7 +19,7 @@ pub struct LIST_ENTRY {
 }
 
 /// What a work item calls.
-pub type WORKER_THREAD_ROUTINE = unsafe extern "system" fn(PVOID);
+pub type WORKER_THREAD_ROUTINE = extern "system" fn(PVOID);
 
 /// A work item in its caller's memory.
 ///

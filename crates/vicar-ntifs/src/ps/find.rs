@@ -8,7 +8,7 @@ use vicar_nt::NtStatus;
 
 use crate::current;
 use crate::entry::{Routine, enter, enter_status, routine};
-use crate::layout::{BOOLEAN, HANDLE, KPROCESSOR_MODE, NTSTATUS, PEPROCESS, PETHREAD, PVOID};
+use crate::layout::{BOOLEAN, HANDLE, IRP, KPROCESSOR_MODE, NTSTATUS, PEPROCESS, PETHREAD};
 use crate::object;
 use crate::ptr;
 use crate::verifier::Rule;
@@ -28,8 +28,6 @@ static PROCESS_OF: Routine = routine!(IoThreadToProcess, DISPATCH_LEVEL, "IoThre
 static REQUESTOR: Routine = routine!(IoGetRequestorProcess, DISPATCH_LEVEL, "IoGetRequestorProcess (ntifs.h page)");
 static PREVIOUS: Routine = routine!(ExGetPreviousMode, PASSIVE_LEVEL, "ExGetPreviousMode (wdm.h page)");
 
-/// Where `Tail.Overlay.Thread` is in the IRP of our header.
-const IRP_THREAD: usize = 96;
 /// Numbers of threads and processes are multiples of four.
 const STEP: u64 = 4;
 
@@ -206,14 +204,16 @@ pub unsafe extern "system" fn IoThreadToProcess(Thread: PETHREAD) -> PEPROCESS {
 /// # Source
 /// IoGetRequestorProcess (ntifs.h page).
 #[unsafe(no_mangle)]
-pub unsafe extern "system" fn IoGetRequestorProcess(Irp: PVOID) -> PEPROCESS {
+pub unsafe extern "system" fn IoGetRequestorProcess(Irp: *const IRP) -> PEPROCESS {
     enter(&REQUESTOR, |call| {
-        if Irp.is_null() {
+        let Some(request) = ptr::read(Irp) else {
             call.report(Rule::NullArgument, "Irp is NULL");
             return null_mut();
+        };
+        let thread = request.Tail.Thread;
+        if thread.is_null() {
+            return null_mut();
         }
-        let thread: *const PETHREAD = Irp.wrapping_byte_add(IRP_THREAD).cast_const().cast();
-        let Some(thread) = ptr::read(thread).filter(|thread| !thread.is_null()) else { return null_mut() };
         let found = object::look::<ThreadRef>(call, thread)
             .and_then(|thread| world::current().find_process(thread.process().id()));
         found.map_or(null_mut(), |process| with_exposed_provenance_mut::<c_void>(process.pointer))

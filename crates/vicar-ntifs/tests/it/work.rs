@@ -11,20 +11,17 @@ use vicar_ntifs::*;
 use crate::call::c;
 use crate::stage::*;
 
-/// A `WORK_QUEUE_ITEM`.
-#[repr(C)]
-struct Item {
-    list: [usize; 2],
-    routine: Option<WORKER_THREAD_ROUTINE>,
-    parameter: PVOID,
+fn item<T>(routine: WORKER_THREAD_ROUTINE, parameter: &T) -> WORK_QUEUE_ITEM {
+    let link = LIST_ENTRY { Flink: null_mut(), Blink: null_mut() };
+    WORK_QUEUE_ITEM {
+        List: link,
+        WorkerRoutine: Some(routine),
+        Parameter: std::ptr::from_ref(parameter).cast_mut().cast(),
+    }
 }
 
-fn item<T>(routine: WORKER_THREAD_ROUTINE, parameter: &T) -> Item {
-    Item { list: [0; 2], routine: Some(routine), parameter: std::ptr::from_ref(parameter).cast_mut().cast() }
-}
-
-fn queue(item: &mut Item) {
-    c!(ExQueueWorkItem(std::ptr::from_mut(item).cast(), 1));
+fn queue(item: &mut WORK_QUEUE_ITEM) {
+    c!(ExQueueWorkItem(std::ptr::from_mut(item), 1));
 }
 
 static SEEN: AtomicI32 = AtomicI32::new(0);
