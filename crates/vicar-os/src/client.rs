@@ -7,7 +7,7 @@ use crate::project::{ProjectError, Projection, project};
 use crate::restricted::{self, Passes};
 use crate::switch::place::Target;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use vicar_kernel::{Qos, Reach};
 use vicar_nt::{ImpersonationLevel, NtStatus};
@@ -33,6 +33,7 @@ struct Inner {
     rules: Arc<Projection>,
     delegated: Option<Arc<dyn DelegatedCredential>>,
     current: Mutex<Arc<Standing>>,
+    revoked: AtomicBool,
 }
 
 /// What a token's state is here; replaced when the token is adjusted.
@@ -72,7 +73,7 @@ impl Standing {
 }
 
 /// Everything a cached kernel identity depends on; two equal keys are the same identity at the same level and reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct IdentityKey {
     generation: u64,
     client_state: u64,
@@ -100,6 +101,7 @@ impl ClientContext {
             rules: Arc::clone(rules),
             delegated,
             current: Mutex::new(Arc::new(standing)),
+            revoked: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -148,6 +150,20 @@ impl ClientContext {
         self.inner.kernel.qos()
     }
 
+    /// Ends the client: from now on nobody takes its identity on, by any road. What has begun runs to its end.
+    ///
+    /// A thread that keeps the identity between jobs lets go of it as it always does; a ring is told by
+    /// [`Ring::revoke`](crate::ring::Ring::revoke), which also waits.
+    pub fn revoke(&self) {
+        self.inner.revoked.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether [`Self::revoke`] was called.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        self.inner.revoked.load(Ordering::SeqCst)
+    }
+
     /// The portable half: token, level, reach.
     pub fn kernel(&self) -> &vicar_kernel::ClientContext {
         &self.inner.kernel
@@ -194,6 +210,18 @@ impl ClientContext {
             *current = Arc::new(Standing::of(&self.inner.kernel, &self.inner.rules)?);
         }
         Ok(Arc::clone(&current))
+    }
+}
+
+impl IdentityKey {
+    /// The context it was made from.
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The server's token it was made under.
+    pub(crate) const fn server_state(&self) -> u64 {
+        self.server_state
     }
 }
 

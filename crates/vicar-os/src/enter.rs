@@ -1,6 +1,7 @@
 //! Acting as a client on one thread: the evidence, the errors, and the two-phase way in and out.
 
 use crate::client::{ClientContext, Projected};
+use crate::pool::AdoptError;
 use crate::project::ProjectError;
 use crate::restricted::{PassThread, Passes, Turns};
 use crate::server::Server;
@@ -12,7 +13,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use std::cell::Cell;
 use std::sync::Arc;
-use vicar_kernel::{GateStep, Outcome, ThreadRef};
+use vicar_kernel::{GateStep, Outcome, Pending, ThreadRef};
 use vicar_nt::{ImpersonationLevel, NtStatus};
 
 /// What the kernel showed of a thread's identity when it was last changed: read back, and compared with what was asked.
@@ -125,6 +126,10 @@ pub enum EnterError {
     Misuse(Misuse),
     /// A system call failed.
     Switch(SwitchError),
+    /// The client's identity could not be kept in the ring.
+    Keep(AdoptError),
+    /// The client was revoked, see [`ClientContext::revoke`].
+    Revoked,
 }
 
 impl fmt::Display for EnterError {
@@ -144,6 +149,8 @@ impl fmt::Display for EnterError {
             ),
             Self::Misuse(misuse) => misuse.fmt(f),
             Self::Switch(error) => error.fmt(f),
+            Self::Keep(error) => write!(f, "keeping the client's identity in the ring: {error}"),
+            Self::Revoked => f.write_str("the client was revoked"),
         }
     }
 }
@@ -208,7 +215,7 @@ impl Drop for Acting {
 }
 
 /// What a thread takes a client's identity on for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Purpose {
     /// Work as the client; needs level Impersonation.
     Act,
@@ -256,22 +263,7 @@ impl ServerThread {
     /// # Errors
     /// - [`EnterError`]; record and kernel are what they were.
     pub(crate) fn enter(&mut self, context: &ClientContext, purpose: Purpose) -> Result<Entered, EnterError> {
-        if context.server() != self.server.id() {
-            return Err(EnterError::Misuse(Misuse::ForeignContext));
-        }
-        let pending = self.record.prepare(context.kernel()).map_err(EnterError::Refused)?;
-        let gate_step = match pending.outcome() {
-            Outcome::AsRequested => None,
-            Outcome::Downgraded { step } => Some(step),
-        };
-        let level = pending.level();
-        match purpose {
-            Purpose::Act | Purpose::ActRestricted if !level.may_act_locally() => {
-                return Err(EnterError::BelowImpersonation { level, gate_step });
-            }
-            Purpose::Ask if !level.may_identify() => return Err(EnterError::BelowIdentification),
-            Purpose::Act | Purpose::ActRestricted | Purpose::Ask => {}
-        }
+        let pending = self.judge(context, purpose)?;
         let projected = match (context.projected(), purpose) {
             (Ok(projected), Purpose::Act | Purpose::ActRestricted | Purpose::Ask) => projected,
             (Err(_restricted), Purpose::ActRestricted | Purpose::Ask) => {
@@ -295,6 +287,43 @@ impl ServerThread {
         // The outcome was looked at above, before anything was changed.
         let (Outcome::AsRequested | Outcome::Downgraded { .. }) = pending.commit();
         Ok(Entered { shown, passes: None })
+    }
+
+    /// Makes the calling thread the client for good: it has no way back and nothing permitted. It must end soon.
+    ///
+    /// # Errors
+    /// - [`EnterError`]; the thread must end without doing anything else. A restricted client is not one identity.
+    pub(crate) fn enter_for_good(mut self, context: &ClientContext) -> Result<Arc<Projected>, EnterError> {
+        let place = self.place.take().ok_or(EnterError::CannotProject)?;
+        let pending = self.judge(context, Purpose::Act)?;
+        let projected = context.projected().map_err(EnterError::Project)?;
+        place.enter_for_good(&projected.target).map_err(EnterError::Switch)?;
+        let (Outcome::AsRequested | Outcome::Downgraded { .. }) = pending.commit();
+        Ok(projected)
+    }
+
+    /// Asks the gate; changes nothing.
+    fn judge(&self, context: &ClientContext, purpose: Purpose) -> Result<Pending, EnterError> {
+        if context.server() != self.server.id() {
+            return Err(EnterError::Misuse(Misuse::ForeignContext));
+        }
+        if context.is_revoked() {
+            return Err(EnterError::Revoked);
+        }
+        let pending = self.record.prepare(context.kernel()).map_err(EnterError::Refused)?;
+        let gate_step = match pending.outcome() {
+            Outcome::AsRequested => None,
+            Outcome::Downgraded { step } => Some(step),
+        };
+        let level = pending.level();
+        match purpose {
+            Purpose::Act | Purpose::ActRestricted if !level.may_act_locally() => {
+                return Err(EnterError::BelowImpersonation { level, gate_step });
+            }
+            Purpose::Ask if !level.may_identify() => return Err(EnterError::BelowIdentification),
+            Purpose::Act | Purpose::ActRestricted | Purpose::Ask => {}
+        }
+        Ok(pending)
     }
 
     /// Gives the evidence of what [`Self::enter`] did to `work`.
@@ -352,6 +381,9 @@ impl fmt::Debug for ServerThread {
 pub(crate) fn judge(server: &Server, context: &ClientContext) -> Result<Arc<Projected>, EnterError> {
     if context.server() != server.id() {
         return Err(EnterError::Misuse(Misuse::ForeignContext));
+    }
+    if context.is_revoked() {
+        return Err(EnterError::Revoked);
     }
     let pending = server.new_thread().prepare(context.kernel()).map_err(EnterError::Refused)?;
     let gate_step = match pending.outcome() {

@@ -25,6 +25,7 @@ mod pool;
 mod project;
 pub mod question;
 pub mod restricted;
+pub mod ring;
 pub mod sealed;
 mod server;
 pub mod sidmap;

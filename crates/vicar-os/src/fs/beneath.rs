@@ -74,7 +74,7 @@ impl Name {
         &self.0
     }
 
-    pub(super) fn as_os(&self) -> &OsStr {
+    pub(crate) fn as_os(&self) -> &OsStr {
         OsStr::from_bytes(&self.0)
     }
 }
@@ -176,7 +176,7 @@ impl BeneathPath {
         }
     }
 
-    pub(super) fn as_os(&self) -> &OsStr {
+    pub(crate) fn as_os(&self) -> &OsStr {
         if self.is_here() { OsStr::new(".") } else { OsStr::from_bytes(&self.0) }
     }
 }

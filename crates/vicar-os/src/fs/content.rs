@@ -18,7 +18,7 @@ pub struct File {
 }
 
 impl File {
-    pub(super) const fn holding(fd: OwnedFd, stat: Stat) -> Self {
+    pub(crate) const fn holding(fd: OwnedFd, stat: Stat) -> Self {
         Self { fd, stat }
     }
 

@@ -59,7 +59,7 @@ pub enum FsError {
 }
 
 impl FsError {
-    pub(super) const fn os(operation: &'static str) -> impl FnOnce(Errno) -> Self {
+    pub(crate) const fn os(operation: &'static str) -> impl FnOnce(Errno) -> Self {
         move |errno| Self::Os { operation, errno }
     }
 

@@ -39,6 +39,10 @@ pub struct Node {
 }
 
 impl Node {
+    pub(crate) const fn holding(fd: OwnedFd, stat: Stat) -> Self {
+        Self { fd, stat }
+    }
+
     pub(super) fn find(
         as_client: &AsClient<'_>,
         at: BorrowedFd<'_>,
@@ -172,7 +176,7 @@ impl Node {
     }
 
     /// The one magic link we follow ourselves: our own descriptor, by its number.
-    pub(super) fn magic_path(&self) -> String {
+    pub(crate) fn magic_path(&self) -> String {
         magic_path(self.fd.as_fd())
     }
 }
@@ -183,7 +187,7 @@ impl AsFd for Node {
     }
 }
 
-pub(super) fn magic_path(fd: BorrowedFd<'_>) -> String {
+pub(crate) fn magic_path(fd: BorrowedFd<'_>) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
 
@@ -200,7 +204,7 @@ fn resolve(at: BorrowedFd<'_>, path: &OsStr, flags: OFlags, more: ResolveFlags) 
     answer
 }
 
-pub(super) fn stat_of(fd: BorrowedFd<'_>) -> Result<Stat, FsError> {
+pub(crate) fn stat_of(fd: BorrowedFd<'_>) -> Result<Stat, FsError> {
     let raw = statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::BTIME)
         .map_err(FsError::os("stat"))?;
     Ok(Stat::of(&raw))

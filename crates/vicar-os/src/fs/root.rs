@@ -95,6 +95,11 @@ impl Root {
         Ok(Self { fd, stat, opened_by: Opener::of(as_client) })
     }
 
+    /// The descriptor and what the kernel said of it, for a holder that knows whose they are.
+    pub(crate) fn into_parts(self) -> (OwnedFd, Stat) {
+        (self.fd, self.stat)
+    }
+
     /// Returns which inode this is.
     #[must_use]
     pub const fn id(&self) -> FileId {
@@ -137,12 +142,7 @@ impl Root {
     /// # Errors
     /// - [`FsError::Os`] when the kernel cannot tell.
     pub fn space(&self, as_client: &AsClient<'_>) -> Result<Space, FsError> {
-        let stat = fstatfs(self.fd(as_client)?).map_err(FsError::os("statfs"))?;
-        let block = u64::try_from(stat.f_bsize).unwrap_or(0);
-        Ok(Space {
-            available_bytes: stat.f_bavail.saturating_mul(block),
-            used_bytes: stat.f_blocks.saturating_sub(stat.f_bfree).saturating_mul(block),
-        })
+        space_of(self.fd(as_client)?)
     }
 
     fn fd(&self, as_client: &AsClient<'_>) -> Result<BorrowedFd<'_>, FsError> {
@@ -152,6 +152,16 @@ impl Root {
     fn refuse_foreign_mount(&self, node: &Node) -> Result<(), FsError> {
         if node.stat().id.device == self.stat.id.device { Ok(()) } else { refuse_kernel_file_system(node.as_fd()) }
     }
+}
+
+/// How much room the file system has that an inode is on.
+pub(crate) fn space_of(fd: BorrowedFd<'_>) -> Result<Space, FsError> {
+    let stat = fstatfs(fd).map_err(FsError::os("statfs"))?;
+    let block = u64::try_from(stat.f_bsize).unwrap_or(0);
+    Ok(Space {
+        available_bytes: stat.f_bavail.saturating_mul(block),
+        used_bytes: stat.f_blocks.saturating_sub(stat.f_bfree).saturating_mul(block),
+    })
 }
 
 const DEVTMPFS: u64 = 0x1373;

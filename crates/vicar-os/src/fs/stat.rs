@@ -105,7 +105,7 @@ pub struct Stat {
 }
 
 impl Stat {
-    pub(super) fn of(raw: &Statx) -> Self {
+    pub(crate) fn of(raw: &Statx) -> Self {
         let time = |stamp: rustix::fs::StatxTimestamp| Time { seconds: stamp.tv_sec, nanos: stamp.tv_nsec };
         let mode = u32::from(raw.stx_mode);
         Self {
@@ -123,6 +123,24 @@ impl Stat {
             changed: time(raw.stx_ctime),
             born: (raw.stx_mask & rustix::fs::StatxFlags::BTIME.bits() != 0).then(|| time(raw.stx_btime)),
         }
+    }
+
+    /// What fstat(2) says of the same inode later; `None` when it is another one, or has become something else.
+    pub(crate) fn again(&self, raw: &rustix::fs::Stat) -> Option<Self> {
+        let kind = Kind::of(FileType::from_raw_mode(raw.st_mode));
+        let device = (u64::from(rustix::fs::major(raw.st_dev)) << 32) | u64::from(rustix::fs::minor(raw.st_dev));
+        let id = FileId { device, inode: raw.st_ino };
+        let time = |seconds, nanos| Time { seconds, nanos: u32::try_from(nanos).unwrap_or(0) };
+        (id == self.id && kind == self.kind).then(|| Self {
+            mode: raw.st_mode & 0o7777,
+            links: u32::try_from(raw.st_nlink).unwrap_or(u32::MAX),
+            uid: raw.st_uid,
+            gid: raw.st_gid,
+            size: u64::try_from(raw.st_size).unwrap_or(0),
+            modified: time(raw.st_mtime, raw.st_mtime_nsec),
+            changed: time(raw.st_ctime, raw.st_ctime_nsec),
+            ..*self
+        })
     }
 
     /// Whether this is a directory.

@@ -24,17 +24,17 @@ enum State<R> {
 }
 
 /// The other half: whoever holds it owes an answer, and dropping it is one.
-pub(super) struct Promise<R> {
+pub(crate) struct Promise<R> {
     cell: Option<Arc<Cell<R>>>,
 }
 
-pub(super) fn pair<R>() -> (Promise<R>, Answer<R>) {
+pub(crate) fn pair<R>() -> (Promise<R>, Answer<R>) {
     let cell = Arc::new(Cell { state: Mutex::new(State::Waiting(None)), ready: Condvar::new() });
     (Promise { cell: Some(Arc::clone(&cell)) }, Answer { cell })
 }
 
 impl<R> Promise<R> {
-    pub(super) fn keep(mut self, result: Result<R, RunError>) {
+    pub(crate) fn keep(mut self, result: Result<R, RunError>) {
         if let Some(cell) = self.cell.take() {
             cell.set(result);
         }

@@ -1,6 +1,6 @@
 //! Threads that act as clients and rest as nobody.
 
-mod answer;
+pub(crate) mod answer;
 mod schedule;
 mod sticky;
 #[cfg(test)]
@@ -362,7 +362,7 @@ fn client_thread(server: &Server, shared: &Shared, seat: usize, umask: u32, read
 
 /// Drops what a job panicked with. A value that panics in turn must not end the thread, whose seat would then be taken
 /// for one that works: it is left where it is.
-fn discard(panic: Box<dyn Any + Send>) {
+pub(crate) fn discard(panic: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         Box::leak(again);
     }

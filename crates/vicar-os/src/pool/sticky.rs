@@ -119,6 +119,9 @@ impl ClientThread {
         work: impl FnOnce(&AsClient<'_>) -> R,
     ) -> Result<R, EnterError> {
         let _acting = Acting::begin().map_err(EnterError::Misuse)?;
+        if client.is_revoked() {
+            return Err(EnterError::Revoked);
+        }
         let key = client.key(self.server.primary_state(), purpose);
         let is_held = self.held.as_ref().is_some_and(|(held, _)| *held == key);
         if is_held {
@@ -145,6 +148,9 @@ impl ClientThread {
 
     /// Takes the client's identity on and keeps it. On an error the thread is what it was, unlike after [`Self::run`].
     pub(crate) fn hold(&mut self, client: &ClientContext) -> Result<&Shown, EnterError> {
+        if client.is_revoked() {
+            return Err(EnterError::Revoked);
+        }
         let key = client.key(self.server.primary_state(), Purpose::Act);
         if self.held.as_ref().is_none_or(|(held, _)| *held != key) {
             self.forget_view()?;

@@ -18,8 +18,9 @@ use crate::mailbox::Mailboxes;
 use crate::pool::{ClientThreadOptions, ClientThreads, PoolError};
 use crate::project::{ProjectError, Projection};
 use crate::question::{AskError, Could, Question};
+use crate::ring::{Files, FilesOptions};
 use crate::switch::place::{Base, Target};
-use crate::{UnixIdentity, sidmap};
+use crate::{KernelUid, UnixIdentity, sidmap};
 use core::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -281,6 +282,14 @@ impl Server {
         ClientThreads::start(self, options)
     }
 
+    /// Starts both roads for file operations: a ring if this system allows it, and client threads for the rest.
+    ///
+    /// # Errors
+    /// - [`PoolError`] when a client thread cannot be made; none is left running. Without a ring the threads do everything.
+    pub fn files(&self, options: &FilesOptions) -> Result<Files, PoolError> {
+        Files::start(self, options)
+    }
+
     /// Gives the privilege to impersonate up for good: from now on this server acts as its own user only.
     ///
     /// Threads that keep a client's identity between jobs are judged anew at their next job.
@@ -329,6 +338,11 @@ impl Server {
 
     pub(crate) fn is_exactly(&self, identity: &UnixIdentity) -> bool {
         self.inner.own == *identity
+    }
+
+    /// Whether this is the user whom the server itself is.
+    pub(crate) fn is_users(&self, uid: KernelUid) -> bool {
+        self.inner.own.uid() == uid
     }
 
     pub(crate) fn new_thread(&self) -> ThreadRef {

@@ -91,6 +91,16 @@ impl Base {
             && observed.permitted == self.capabilities
     }
 
+    /// Whether `observed` is the client `target` for good: real and saved ids are nobody's, and nothing is permitted.
+    pub(crate) fn is_client_for_good(&self, observed: &Observed, target: &Target) -> bool {
+        let (uid, gid) = (self.anonymous_uid.as_raw(), self.anonymous_gid.as_raw());
+        observed.user_ids == [uid, target.uid.as_raw(), uid]
+            && observed.group_ids == [gid, target.gid.as_raw(), gid]
+            && same_groups(&observed.groups, &target.groups)
+            && observed.effective.is_empty()
+            && observed.permitted.is_empty()
+    }
+
     /// Whether `observed` is exactly the client `target`: real = anonymous, effective = client, saved = server.
     pub(crate) fn is_client(&self, observed: &Observed, target: &Target) -> bool {
         observed.user_ids == [self.anonymous_uid.as_raw(), target.uid.as_raw(), self.uid.as_raw()]
@@ -269,6 +279,47 @@ impl<C: CredentialCalls> ThreadPlace<C> {
         });
         if !whole {
             die("a thread's identity is not what it should be");
+        }
+    }
+
+    /// Makes the thread `target` for good. Real and saved ids become nobody's and not the client's, because a process of
+    /// the client's may signal whoever has its id as one of those two; no capability is left.
+    ///
+    /// The whole identity is read back, and taking the server's ids and the groups back is tried and must fail.
+    ///
+    /// # Errors
+    /// - [`SwitchError`]; the thread is in between and must end without doing anything else.
+    ///
+    /// # Source
+    /// setgroups(2), setresgid(2), setresuid(2), capset(2), capabilities(7), kill(2).
+    pub(crate) fn enter_for_good(self, target: &Target) -> Result<(), SwitchError> {
+        let (base, calls) = (&*self.base, &self.calls);
+        if self.at.is_some() {
+            return Err(SwitchError::new(Step::Verify, Errno::BUSY));
+        }
+        calls.set_groups(&target.groups).map_err(|errno| SwitchError::new(Step::SetGroups, errno))?;
+        calls
+            .set_group_ids(Some(base.anonymous_gid), Some(target.gid), Some(base.anonymous_gid))
+            .map_err(|errno| SwitchError::new(Step::SetGroupIds, errno))?;
+        calls
+            .set_user_ids(Some(base.anonymous_uid), Some(target.uid), Some(base.anonymous_uid))
+            .map_err(|errno| SwitchError::new(Step::SetUserIds, errno))?;
+        calls
+            .set_capabilities(CapabilitySet::empty(), CapabilitySet::empty())
+            .map_err(|errno| SwitchError::new(Step::LowerCapabilities, errno))?;
+        let back = [
+            calls.set_user_ids(None, Some(base.uid), None).is_ok() && base.uid != target.uid,
+            calls.set_group_ids(None, Some(base.gid), None).is_ok() && base.gid != target.gid,
+            calls.set_groups(&base.groups).is_ok(),
+        ];
+        if back.contains(&true) {
+            return Err(SwitchError::new(Step::Verify, Errno::PERM));
+        }
+        let observed = calls.observe().map_err(|errno| SwitchError::new(Step::Observe, errno))?;
+        if base.is_client_for_good(&observed, target) {
+            Ok(())
+        } else {
+            Err(SwitchError::new(Step::Verify, Errno::PERM))
         }
     }
 

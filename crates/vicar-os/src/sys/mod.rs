@@ -8,6 +8,8 @@ pub(crate) mod fork;
 pub(crate) mod keyring;
 pub(crate) mod landlock;
 pub(crate) mod pam;
+pub(crate) mod ring;
+pub(crate) mod ring_call;
 pub(crate) mod seccomp;
 pub(crate) mod shm;
 pub(crate) mod signal;

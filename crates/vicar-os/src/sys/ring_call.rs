@@ -1,0 +1,298 @@
+//! The system calls that can be submitted to an io_uring, with everything they point to.
+//!
+//! The same value can be done by the calling thread instead, by the same call.
+#![expect(unsafe_code, reason = "buffers that the kernel has filled are taken as filled")]
+
+use core::mem::MaybeUninit;
+use io_uring::{opcode, squeue, types};
+use rustix::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Statx, StatxFlags, XattrFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType};
+use std::ffi::CString;
+use std::sync::Arc;
+
+/// Whether the next call waits for this one, and is cancelled (`ECANCELED`) when it fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// It does not.
+    None,
+    /// It does.
+    Soft,
+}
+
+/// Where a name is looked up.
+#[derive(Clone, Debug)]
+pub(crate) enum At {
+    /// In a directory that is held open.
+    Held(Arc<OwnedFd>),
+    /// Nowhere: the name is the magic link of a descriptor of ours, which the value keeps open.
+    Magic(#[expect(dead_code, reason = "held for its end: the descriptor that the magic link names")] Arc<OwnedFd>),
+}
+
+impl At {
+    fn raw(&self) -> types::Fd {
+        types::Fd(self.as_fd().as_raw_fd())
+    }
+}
+
+impl AsFd for At {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Held(fd) => fd.as_fd(),
+            Self::Magic(_) => CWD,
+        }
+    }
+}
+
+/// One system call that has an opcode.
+#[derive(Clone, Debug)]
+pub(crate) enum Call {
+    Open { at: At, path: CString, flags: OFlags, mode: u32, resolve: ResolveFlags },
+    Stat { at: At, path: CString, flags: AtFlags },
+    MakeDirectory { at: At, name: CString, mode: u32 },
+    Unlink { at: At, name: CString, flags: AtFlags },
+    Rename { at: At, name: CString, to: At, to_name: CString, flags: RenameFlags },
+    Link { at: At, name: CString, to: At, to_name: CString, flags: AtFlags },
+    Symlink { text: CString, at: At, name: CString },
+    GetAttribute { of: Arc<OwnedFd>, path: CString, name: CString, limit: u32 },
+    SetAttribute { of: Arc<OwnedFd>, path: CString, name: CString, value: Vec<u8>, flags: XattrFlags },
+    Socket { domain: i32, kind: i32, protocol: i32 },
+    Read { from: Arc<OwnedFd>, offset: u64, len_bytes: u32 },
+    Write { to: Arc<OwnedFd>, offset: u64, bytes: Vec<u8> },
+}
+
+/// What a call gave.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Nothing but success.
+    Nothing,
+    /// A new descriptor, closed on exec.
+    Descriptor(OwnedFd),
+    /// What the kernel says about an inode.
+    Stat(Box<Statx>),
+    /// Content.
+    Bytes(Vec<u8>),
+    /// How many bytes were taken.
+    Count(usize),
+}
+
+/// A call that has ended: the `position`th of its group.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) group: u64,
+    pub(crate) position: usize,
+    pub(crate) output: Result<Output, Errno>,
+}
+
+/// A call in the kernel's hands, and the memory the kernel writes its answer to.
+pub(super) struct Pending {
+    call: Call,
+    group: u64,
+    position: usize,
+    how: types::OpenHow,
+    stat: Option<Box<MaybeUninit<Statx>>>,
+    bytes: Vec<u8>,
+}
+
+impl Call {
+    /// The number by which the kernel knows it.
+    pub(crate) const fn code(&self) -> u8 {
+        match self {
+            Self::Open { .. } => opcode::OpenAt2::CODE,
+            Self::Stat { .. } => opcode::Statx::CODE,
+            Self::MakeDirectory { .. } => opcode::MkDirAt::CODE,
+            Self::Unlink { .. } => opcode::UnlinkAt::CODE,
+            Self::Rename { .. } => opcode::RenameAt::CODE,
+            Self::Link { .. } => opcode::LinkAt::CODE,
+            Self::Symlink { .. } => opcode::SymlinkAt::CODE,
+            Self::GetAttribute { .. } => opcode::GetXattr::CODE,
+            Self::SetAttribute { .. } => opcode::SetXattr::CODE,
+            Self::Socket { .. } => opcode::Socket::CODE,
+            Self::Read { .. } => opcode::Read::CODE,
+            Self::Write { .. } => opcode::Write::CODE,
+        }
+    }
+
+    /// The numbers of all calls, with their names.
+    pub(crate) const CODES: [(u8, &'static str); 12] = [
+        (opcode::OpenAt2::CODE, "openat2"),
+        (opcode::Statx::CODE, "statx"),
+        (opcode::MkDirAt::CODE, "mkdirat"),
+        (opcode::UnlinkAt::CODE, "unlinkat"),
+        (opcode::RenameAt::CODE, "renameat2"),
+        (opcode::LinkAt::CODE, "linkat"),
+        (opcode::SymlinkAt::CODE, "symlinkat"),
+        (opcode::GetXattr::CODE, "getxattr"),
+        (opcode::SetXattr::CODE, "setxattr"),
+        (opcode::Socket::CODE, "socket"),
+        (opcode::Read::CODE, "read"),
+        (opcode::Write::CODE, "write"),
+    ];
+
+    /// Whether it can make an inode, whose mode then depends on the umask of the thread that submits it.
+    pub(crate) fn makes(&self) -> bool {
+        match self {
+            Self::Open { flags, .. } => {
+                flags.intersects(OFlags::CREATE.union(OFlags::TMPFILE).difference(OFlags::DIRECTORY))
+            }
+            Self::MakeDirectory { .. } | Self::Symlink { .. } => true,
+            Self::Stat { .. }
+            | Self::Unlink { .. }
+            | Self::Rename { .. }
+            | Self::Link { .. }
+            | Self::GetAttribute { .. }
+            | Self::SetAttribute { .. }
+            | Self::Socket { .. }
+            | Self::Read { .. }
+            | Self::Write { .. } => false,
+        }
+    }
+
+    /// Does it on the calling thread, as whoever that is.
+    pub(crate) fn perform(self) -> Result<Output, Errno> {
+        let done = |result: Result<(), Errno>| result.map(|()| Output::Nothing);
+        match self {
+            Self::Open { at, path, flags, mode, resolve } => {
+                rustix::fs::openat2(at, &path, flags, Mode::from_raw_mode(mode), resolve).map(Output::Descriptor)
+            }
+            Self::Stat { at, path, flags } => {
+                rustix::fs::statx(at, &path, flags, WANTED).map(|stat| Output::Stat(Box::new(stat)))
+            }
+            Self::MakeDirectory { at, name, mode } => done(rustix::fs::mkdirat(at, &name, Mode::from_raw_mode(mode))),
+            Self::Unlink { at, name, flags } => done(rustix::fs::unlinkat(at, &name, flags)),
+            Self::Rename { at, name, to, to_name, flags } => {
+                done(rustix::fs::renameat_with(at, &name, to, &to_name, flags))
+            }
+            Self::Link { at, name, to, to_name, flags } => done(rustix::fs::linkat(at, &name, to, &to_name, flags)),
+            Self::Symlink { text, at, name } => done(rustix::fs::symlinkat(&text, at, &name)),
+            Self::GetAttribute { of: _of, path, name, limit } => {
+                let mut value = Vec::with_capacity(size(limit));
+                rustix::fs::getxattr(&path, &name, rustix::buffer::spare_capacity(&mut value))?;
+                Ok(Output::Bytes(value))
+            }
+            Self::SetAttribute { of: _of, path, name, value, flags } => {
+                done(rustix::fs::setxattr(&path, &name, &value, flags))
+            }
+            Self::Socket { domain, kind, protocol } => socket(domain, kind, protocol),
+            Self::Read { from, offset, len_bytes } => {
+                let mut bytes = Vec::with_capacity(size(len_bytes));
+                rustix::io::pread(&from, rustix::buffer::spare_capacity(&mut bytes), offset)?;
+                Ok(Output::Bytes(bytes))
+            }
+            Self::Write { to, offset, bytes } => rustix::io::pwrite(&to, &bytes, offset).map(Output::Count),
+        }
+    }
+}
+
+const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
+
+fn size(len_bytes: u32) -> usize {
+    usize::try_from(len_bytes).unwrap_or(0)
+}
+
+fn socket(domain: i32, kind: i32, protocol: i32) -> Result<Output, Errno> {
+    let domain = AddressFamily::from_raw(u16::try_from(domain).map_err(|_range| Errno::AFNOSUPPORT)?);
+    let kind = SocketType::from_raw(u32::try_from(kind).map_err(|_range| Errno::INVAL)?);
+    let protocol = match u32::try_from(protocol) {
+        Ok(number) => core::num::NonZeroU32::new(number).map(Protocol::from_raw),
+        Err(_range) => return Err(Errno::INVAL),
+    };
+    rustix::net::socket_with(domain, kind, SocketFlags::CLOEXEC, protocol).map(Output::Descriptor)
+}
+
+impl Pending {
+    pub(super) fn new(call: Call, group: u64, position: usize) -> Self {
+        let how = if let Call::Open { flags, mode, resolve, .. } = &call {
+            let how = types::OpenHow::new().flags(u64::from(flags.bits()));
+            how.mode(u64::from(*mode)).resolve(resolve.bits())
+        } else {
+            types::OpenHow::new()
+        };
+        let stat = matches!(call, Call::Stat { .. }).then(|| Box::new(MaybeUninit::uninit()));
+        let room = if let Call::GetAttribute { limit: len, .. } | Call::Read { len_bytes: len, .. } = &call {
+            size(*len)
+        } else {
+            0
+        };
+        Self { call, group, position, how, stat, bytes: Vec::with_capacity(room) }
+    }
+
+    /// The entry for it, which points into it: it must stay where it is until the entry is completed.
+    pub(super) fn entry(&mut self) -> squeue::Entry {
+        let stat = self.stat.as_deref_mut().map_or(core::ptr::null_mut(), MaybeUninit::as_mut_ptr);
+        match &self.call {
+            Call::Open { at, path, .. } => opcode::OpenAt2::new(at.raw(), path.as_ptr(), &raw const self.how).build(),
+            Call::Stat { at, path, flags } => opcode::Statx::new(at.raw(), path.as_ptr(), stat.cast())
+                .flags(flags.bits().cast_signed())
+                .mask(WANTED.bits())
+                .build(),
+            Call::MakeDirectory { at, name, mode } => opcode::MkDirAt::new(at.raw(), name.as_ptr()).mode(*mode).build(),
+            Call::Unlink { at, name, flags } => {
+                opcode::UnlinkAt::new(at.raw(), name.as_ptr()).flags(flags.bits().cast_signed()).build()
+            }
+            Call::Rename { at, name, to, to_name, flags } => {
+                opcode::RenameAt::new(at.raw(), name.as_ptr(), to.raw(), to_name.as_ptr()).flags(flags.bits()).build()
+            }
+            Call::Link { at, name, to, to_name, flags } => {
+                opcode::LinkAt::new(at.raw(), name.as_ptr(), to.raw(), to_name.as_ptr())
+                    .flags(flags.bits().cast_signed())
+                    .build()
+            }
+            Call::Symlink { text, at, name } => opcode::SymlinkAt::new(at.raw(), text.as_ptr(), name.as_ptr()).build(),
+            Call::GetAttribute { path, name, limit, .. } => {
+                opcode::GetXattr::new(name.as_ptr(), self.bytes.as_mut_ptr().cast(), path.as_ptr(), *limit).build()
+            }
+            Call::SetAttribute { path, name, value, flags, .. } => {
+                // A value that is too long for the kernel is too long in any number of bits.
+                let len = u32::try_from(value.len()).unwrap_or(u32::MAX);
+                opcode::SetXattr::new(name.as_ptr(), value.as_ptr().cast(), path.as_ptr(), len)
+                    .flags(flags.bits().cast_signed())
+                    .build()
+            }
+            Call::Socket { domain, kind, protocol } => {
+                opcode::Socket::new(*domain, *kind | libc::SOCK_CLOEXEC, *protocol).build()
+            }
+            Call::Read { from, offset, len_bytes } => {
+                opcode::Read::new(types::Fd(from.as_raw_fd()), self.bytes.as_mut_ptr(), *len_bytes)
+                    .offset(*offset)
+                    .build()
+            }
+            Call::Write { to, offset, bytes } => {
+                let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                opcode::Write::new(types::Fd(to.as_raw_fd()), bytes.as_ptr(), len).offset(*offset).build()
+            }
+        }
+    }
+
+    /// Makes its answer of what the kernel returned; `adopt` takes a descriptor that was opened.
+    pub(super) fn finished(mut self, result: i32, adopt: impl FnOnce(RawFd) -> OwnedFd) -> Finished {
+        let output = match usize::try_from(result) {
+            Err(_negative) => Err(Errno::from_raw_os_error(result.saturating_neg())),
+            Ok(count) => Ok(match &self.call {
+                Call::Open { .. } | Call::Socket { .. } => Output::Descriptor(adopt(result)),
+                Call::Stat { .. } => match self.stat.take() {
+                    // SAFETY: statx succeeded, and then it has written the whole structure.
+                    Some(stat) => Output::Stat(unsafe { stat.assume_init() }),
+                    None => Output::Nothing,
+                },
+                Call::GetAttribute { .. } | Call::Read { .. } => {
+                    let len = count.min(self.bytes.capacity());
+                    // SAFETY:
+                    // 1. `len` is at most the capacity.
+                    // 2. the kernel has written `count` bytes from the start, and `len` is at most that.
+                    unsafe { self.bytes.set_len(len) };
+                    Output::Bytes(core::mem::take(&mut self.bytes))
+                }
+                Call::Write { .. } => Output::Count(count),
+                Call::MakeDirectory { .. }
+                | Call::Unlink { .. }
+                | Call::Rename { .. }
+                | Call::Link { .. }
+                | Call::Symlink { .. }
+                | Call::SetAttribute { .. } => Output::Nothing,
+            }),
+        };
+        Finished { group: self.group, position: self.position, output }
+    }
+}
