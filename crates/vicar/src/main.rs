@@ -30,6 +30,8 @@ enum Command {
     Passwd(command::passwd::Args),
     /// Runs a command as a user, irrevocably.
     Run(command::run::Args),
+    /// Shows what this machine allows and tries each way of acting as a client.
+    Doctor(command::doctor::Args),
     /// Shows the caller's token and what it is on this system.
     Whoami(command::whoami::Args),
     /// Decides who may do what with an object, and says why.
@@ -44,7 +46,7 @@ impl Command {
     /// Whether it reads or writes files, or serves, with the rights of whoever it runs as.
     const fn uses_its_rights(&self) -> bool {
         match self {
-            Self::Demo(_) | Self::Serve(_) | Self::Prove(_) | Self::Passwd(_) | Self::Run(_) => true,
+            Self::Demo(_) | Self::Serve(_) | Self::Prove(_) | Self::Passwd(_) | Self::Run(_) | Self::Doctor(_) => true,
             Self::Whoami(_) | Self::Check(_) | Self::Sddl(_) | Self::Assign(_) => false,
         }
     }
@@ -69,6 +71,7 @@ fn main() -> Exit {
         Command::Prove(args) => command::prove::run(args),
         Command::Passwd(args) => command::passwd::run(args),
         Command::Run(args) => command::run::run(args),
+        Command::Doctor(args) => command::doctor::run(args),
         Command::Whoami(args) => command::whoami::run(args),
         Command::Check(args) => command::check::run(*args),
         Command::Sddl(args) => command::sddl::run(args),

@@ -3,6 +3,7 @@
 pub(crate) mod assign;
 pub(crate) mod check;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod passwd;
 pub(crate) mod prove;
 pub(crate) mod run;

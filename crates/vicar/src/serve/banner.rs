@@ -98,6 +98,16 @@ impl Banner {
         }
     }
 
+    /// Adds what the trial of the client threads did.
+    pub(super) fn note_trial(&mut self, done: vicar_os::SelfTest) {
+        if let Some(test) = &mut self.self_test {
+            test.identities = test.identities.saturating_add(done.identities);
+            test.checks = test.checks.saturating_add(done.checks);
+            let more = u64::try_from(done.took.as_millis()).unwrap_or(u64::MAX);
+            test.milliseconds = test.milliseconds.saturating_add(more);
+        }
+    }
+
     /// One JSON object on one line.
     pub(crate) fn json(&self, out: &mut impl Write) -> std::io::Result<()> {
         serde_json::to_writer(&mut *out, self)?;

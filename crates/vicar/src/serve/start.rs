@@ -37,9 +37,14 @@ pub(crate) fn start(plan: Plan) -> Result<Ready, String> {
     }
     let supervisor = fork_supervisor(&plan, anonymous)?;
     let server = starting.finish().map_err(|error| error.to_string())?;
-    let banner = Banner::new(&plan, &server);
+    let mut banner = Banner::new(&plan, &server);
     open_nothing_while_acting();
     let threads = server.client_threads(plan.threads).map_err(|error| error.to_string())?;
+    if server.report().powerless.is_none() {
+        // The very threads that will serve; `vicar doctor` makes the same trial.
+        let tried = server.try_threads(&threads).map_err(|error| format!("trial of the client threads: {error}"))?;
+        banner.note_trial(tried);
+    }
     let options = ShareOptions { limits: plan.share_limits, spool: plan.spool, ..ShareOptions::new(plan.directory) };
     let share = Share::open(options, threads.clone()).map_err(|error| error.to_string())?;
     let method = match plan.passwords {
