@@ -78,6 +78,59 @@ pub trait Request: Send + 'static {
 }
 
 /// The worker a request is performed on.
+///
+/// # Examples
+/// It cannot leave [`Request::perform`], nor its thread:
+/// ```compile_fail
+/// # use vicar_kernel::{SubjectContext, elevate::{Acting, Elevated, Request}};
+/// # use vicar_nt::NtStatus;
+/// struct Keep(std::sync::mpsc::Sender<&'static Elevated<'static>>);
+/// impl Request for Keep {
+/// #   const NAME: &'static str = "keep";
+/// #   const ACTING: Acting = Acting::ForItself;
+/// #   type Answer = ();
+/// #   fn approve(&self, _: &SubjectContext) -> Result<(), NtStatus> { Ok(()) }
+///     fn perform(self, worker: &Elevated<'_>) -> Result<(), NtStatus> {
+///         let _ = self.0.send(worker);
+///         Ok(())
+///     }
+/// }
+/// ```
+/// ```compile_fail,E0277
+/// # use vicar_kernel::elevate::Elevated;
+/// fn hand_over(worker: &Elevated<'_>) {
+///     std::thread::scope(|scope| drop(scope.spawn(move || worker.thread().revert())));
+/// }
+/// ```
+/// A request that borrows from the client is none:
+/// ```compile_fail
+/// # use vicar_kernel::{SubjectContext, elevate::{Acting, Elevated, Request}};
+/// # use vicar_nt::NtStatus;
+/// struct Borrowing<'a>(&'a str);
+/// impl<'a> Request for Borrowing<'a> {
+/// #   const NAME: &'static str = "borrow";
+/// #   const ACTING: Acting = Acting::ForItself;
+/// #   type Answer = ();
+/// #   fn approve(&self, _: &SubjectContext) -> Result<(), NtStatus> { Ok(()) }
+///     fn perform(self, _: &Elevated<'_>) -> Result<(), NtStatus> { Ok(()) }
+/// }
+/// ```
+/// and one that owns what it needs is:
+/// ```
+/// # use vicar_kernel::{SubjectContext, elevate::{Acting, Elevated, Request}};
+/// # use vicar_nt::NtStatus;
+/// struct Owning(String);
+/// impl Request for Owning {
+/// #   const NAME: &'static str = "own";
+/// #   const ACTING: Acting = Acting::ForItself;
+/// #   type Answer = ();
+/// #   fn approve(&self, _: &SubjectContext) -> Result<(), NtStatus> { Ok(()) }
+///     fn perform(self, worker: &Elevated<'_>) -> Result<(), NtStatus> {
+///         worker.thread().revert();
+///         Ok(())
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Elevated<'a> {
     worker: &'a Worker<'a>,
@@ -130,6 +183,26 @@ impl<R: Request> Envelope<R> {
 }
 
 /// The promise of an answer. Dropping it changes nothing about the work.
+///
+/// # Examples
+/// There is one answer:
+/// ```compile_fail,E0382
+/// # use vicar_kernel::elevate::Ticket;
+/// fn twice(ticket: Ticket<u64>) {
+///     let first = ticket.wait();
+///     let second = ticket.wait();
+/// #   drop((first, second));
+/// }
+/// ```
+/// and what was taken back is not waited for:
+/// ```compile_fail,E0382
+/// # use vicar_kernel::{Elevator, elevate::Ticket};
+/// fn after_all(elevator: &Elevator, ticket: Ticket<u64>) {
+///     if elevator.cancel(ticket) {
+///         let _ = ticket.wait();
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "the answer is in it"]
 pub struct Ticket<A> {

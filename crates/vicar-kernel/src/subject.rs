@@ -269,6 +269,16 @@ impl SubjectContext {
 }
 
 /// Both states of a subject context, of one moment.
+///
+/// # Examples
+/// What the access check is given ends with it:
+/// ```compile_fail,E0515
+/// # use vicar_kernel::SubjectContext;
+/// fn keep(subject: &SubjectContext) -> vicar_nt::check::Subject<'_> {
+///     let locked = subject.lock();
+///     locked.subject()
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct LockedSubject {
     client: Option<(Arc<Snapshot>, ImpersonationLevel)>,

@@ -44,6 +44,12 @@ pub enum Lock {
     Sessions,
     /// The list of termination routines.
     Routines,
+    /// The state of a pipe; known from the first client on, because a pipe belongs to no system before.
+    Pipe,
+    /// The names of a machine's pipes.
+    PipeNames,
+    /// The lines of a work queue.
+    WorkQueue,
 }
 
 /// Something that was done wrong.
@@ -298,6 +304,11 @@ pub(crate) struct Watched<'a, G> {
 impl<'a, G> Watched<'a, G> {
     pub(crate) fn new(locking: Option<Locking<'a>>, guard: G) -> Self {
         Self { guard, _locking: locking }
+    }
+
+    /// Gives the guard to a condition variable, which gives the lock back: the note ends now.
+    pub(crate) fn into_guard(self) -> G {
+        self.guard
     }
 }
 

@@ -100,6 +100,17 @@ pub enum Outcome {
 /// An impersonation that is decided and paid for but not in force.
 ///
 /// Dropping it changes nothing.
+///
+/// # Examples
+/// It is put in force once:
+/// ```compile_fail,E0382
+/// # use vicar_kernel::Pending;
+/// fn twice(pending: Pending) {
+///     let first = pending.commit();
+///     let second = pending.commit();
+/// #   drop((first, second));
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is in force until it is committed"]
 pub struct Pending {

@@ -16,7 +16,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use vicar_nt::{ImpersonationLevel, NtStatus};
@@ -28,9 +28,12 @@ use crate::qos::{Locality, Qos, Reach, Tracking};
 use crate::system::System;
 use crate::thread::ThreadRef;
 use crate::token::TokenRef;
+use crate::verifier::{Lock, Locking, Watched};
 
 mod client;
 mod names;
+#[cfg(test)]
+mod tests;
 
 pub use client::PipeClient;
 pub use names::{FirstInstance, PipeNames};
@@ -131,6 +134,8 @@ impl State {
 }
 
 struct Inner {
+    /// Of the first client; says whether locks are looked at.
+    system: OnceLock<System>,
     state: Mutex<State>,
     changed: Condvar,
     generations: AtomicU64,
@@ -147,8 +152,19 @@ fn store(thread: &ThreadRef, qos: Qos) -> Result<Stored, NtStatus> {
 }
 
 impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    #[track_caller]
+    fn state(&self) -> Watched<'_, MutexGuard<'_, State>> {
+        let locking = self.locking();
+        Watched::new(locking, self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    #[track_caller]
+    fn locking(&self) -> Option<Locking<'_>> {
+        // No closure: it would have a line of its own.
+        match self.system.get() {
+            Some(system) => system.locking(Lock::Pipe),
+            None => None,
+        }
     }
 
     /// Replaces the state and wakes whoever waits; what it held is released after the lock.
@@ -174,7 +190,8 @@ impl Inner {
             if left.is_zero() {
                 return Err(NtStatus::IO_TIMEOUT);
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.changed.wait_timeout(state.into_guard(), left);
+            state = Watched::new(self.locking(), waited.unwrap_or_else(PoisonError::into_inner).0);
         }
     }
 }
@@ -207,6 +224,7 @@ impl Pipe {
     #[expect(clippy::new_without_default, reason = "a pipe that waits for clients is made on purpose")]
     pub fn new() -> Self {
         Self(Arc::new(Inner {
+            system: OnceLock::new(),
             state: Mutex::new(State::Listening),
             changed: Condvar::new(),
             generations: AtomicU64::new(0),
@@ -239,6 +257,8 @@ impl Pipe {
 
     fn connect(inner: &Arc<Inner>, system: &System, qos: Qos, author: Option<Stored>) -> Result<PipeClient, NtStatus> {
         let generation = inner.generations.fetch_add(1, Ordering::Relaxed);
+        // Only the first one's counts.
+        let _ = inner.system.set(system.clone());
         let connection = Box::new(Connection {
             system: system.clone(),
             qos,

@@ -9,6 +9,7 @@ use vicar_nt::NtStatus;
 use super::{CAUTIOUS, Inner, Pipe, PipeClient};
 use crate::qos::Qos;
 use crate::thread::ThreadRef;
+use crate::verifier::Lock;
 
 /// Whether a server insists on being the first that gives a pipe its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +67,12 @@ impl PipeNames {
     /// - as for [`Pipe::open`]; `STATUS_PIPE_BUSY` when all of them have clients.
     #[track_caller]
     pub fn open(&self, name: &str, opener: &ThreadRef, qos: Option<Qos>) -> Result<PipeClient, NtStatus> {
+        let locking = opener.system().locking(Lock::PipeNames);
         let found: Vec<Arc<Inner>> = match self.names().get(&name.to_ascii_lowercase()) {
             Some(instances) => instances.iter().filter_map(std::sync::Weak::upgrade).collect(),
             None => Vec::new(),
         };
+        drop(locking);
         let mut answer = NtStatus::OBJECT_NAME_NOT_FOUND;
         for inner in found {
             match Pipe::open_inner(&inner, opener, qos.unwrap_or(CAUTIOUS)) {

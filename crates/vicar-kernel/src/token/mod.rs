@@ -6,6 +6,7 @@
 //! reference. Which bits of a state follow from which others is decided in `vicar-nt`, never here.
 
 mod adjust;
+mod claims;
 mod compare;
 mod duplicate;
 mod filter;
@@ -34,6 +35,7 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::system::System;
 
 pub use adjust::{GroupsAdjusted, PrivilegesAdjusted};
+pub use claims::serialise as serialise_claims;
 pub use duplicate::{Duplicate, DuplicateKind};
 pub use filter::parse_filter_flags;
 pub use query::{Info, InfoClass};

@@ -2,11 +2,12 @@
 //!
 //! [`InfoClass`] numbers what `NtQueryInformationToken` can be asked; [`Info`] is the typed answer and knows the bytes its
 //! 64-bit C form takes, so that a caller with a buffer is told what NT would tell it. The level of a token does not matter
-//! here: whoever holds it may read it. No C structure is laid out here.
+//! here: whoever holds it may read it. Of C structures only those of claims are laid out here.
 
 use std::sync::Arc;
 
 use vicar_nt::acl::Acl;
+use vicar_nt::claim::Claims;
 use vicar_nt::group::Group;
 use vicar_nt::privilege::PrivilegeSet;
 use vicar_nt::token::{Elevation, MandatoryPolicy, TokenFlags};
@@ -175,6 +176,8 @@ pub enum Info {
     Number(u32),
     /// Yes or no.
     Flag(bool),
+    /// Claims; [`serialise_claims`](super::serialise_claims) gives their C form.
+    Claims(Claims),
 }
 
 /// The bytes of the C form of a list of SIDs with attributes.
@@ -213,6 +216,7 @@ impl Info {
                 .saturating_add(privileges_size(*privileges)),
             Self::Origin(_) | Self::LinkedToken(_) => 8,
             Self::Access(_) => 88,
+            Self::Claims(claims) => super::serialise_claims(claims, 0).len(),
         }
     }
 }
@@ -237,8 +241,8 @@ impl TokenRef {
     ///
     /// # Errors
     /// - `STATUS_INVALID_INFO_CLASS` for the level of a primary token, and for the classes that Microsoft reserves or that
-    ///   describe things no token of this kernel has: session reference, audit policy, claims and attributes in their
-    ///   serialised form, singleton attributes, object isolation.
+    ///   describe things no token of this kernel has: session reference, audit policy, restricted claims, security
+    ///   attributes, singleton attributes, object isolation.
     /// - `STATUS_NO_SUCH_LOGON_SESSION` for the linked token when there is none.
     /// - `STATUS_INSUFFICIENT_RESOURCES`, `STATUS_QUOTA_EXCEEDED` when the linked token cannot be copied.
     ///
@@ -314,10 +318,10 @@ impl TokenRef {
                 let is_low = state.integrity().is_some_and(|level| level < IntegrityLevel::MEDIUM);
                 Info::Flag(state.app_container().is_some() || state.is_restricted() || is_low)
             }
+            InfoClass::UserClaims => Info::Claims(state.user_claims().clone()),
+            InfoClass::DeviceClaims => Info::Claims(state.device_claims().clone()),
             InfoClass::SessionReference
             | InfoClass::AuditPolicy
-            | InfoClass::UserClaims
-            | InfoClass::DeviceClaims
             | InfoClass::RestrictedUserClaims
             | InfoClass::RestrictedDeviceClaims
             | InfoClass::SecurityAttributes

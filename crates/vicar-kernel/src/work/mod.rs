@@ -17,7 +17,10 @@ use crate::process::ProcessRef;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::verifier::{Lock, Watched};
 
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use worker::serve;
@@ -195,8 +198,16 @@ struct Shared {
 }
 
 impl Shared {
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    #[track_caller]
+    fn lines(&self) -> Watched<'_, MutexGuard<'_, Lines>> {
+        let locking = self.process.system().locking(Lock::WorkQueue);
+        Watched::new(locking, self.lines.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives the lines back until somebody queues something or closes the queue.
+    fn wait<'a>(&'a self, lines: Watched<'a, MutexGuard<'a, Lines>>) -> Watched<'a, MutexGuard<'a, Lines>> {
+        let guard = self.wake.wait(lines.into_guard()).unwrap_or_else(PoisonError::into_inner);
+        Watched::new(self.process.system().locking(Lock::WorkQueue), guard)
     }
 
     /// Takes every waiting item off the queue. What they own is released when the caller drops them, not under the lock.

@@ -5,9 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
 
-use super::{Names, Shared, WorkItem};
+use super::{Lines, Names, Shared, WorkItem};
 use crate::irql::Irql;
 use crate::sync::atomic::Ordering;
 use crate::thread::{Thread, ThreadRef};
@@ -128,8 +127,8 @@ pub(super) fn serve(shared: &Shared) {
 fn next(shared: &Shared) -> Option<WorkItem> {
     let mut lines = shared.lines();
     loop {
-        let first = lines.critical.pop_front();
-        if let Some(item) = first.or_else(|| lines.delayed.pop_front()) {
+        let Lines { critical, delayed, .. } = &mut *lines;
+        if let Some(item) = critical.pop_front().or_else(|| delayed.pop_front()) {
             item.0.running.fetch_add(1, Ordering::AcqRel);
             item.0.is_queued.store(false, Ordering::Release);
             return Some(item);
@@ -137,7 +136,7 @@ fn next(shared: &Shared) -> Option<WorkItem> {
         if lines.is_closed {
             return None;
         }
-        lines = shared.wake.wait(lines).unwrap_or_else(PoisonError::into_inner);
+        lines = shared.wait(lines);
     }
 }
 

@@ -6,6 +6,7 @@
 mod anonymous;
 mod apart;
 mod capture;
+mod claims;
 mod concurrency;
 mod cv;
 mod elevate;

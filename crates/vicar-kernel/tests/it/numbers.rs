@@ -6,10 +6,11 @@ use std::fs;
 use std::path::Path;
 
 /// The source of every module of this test.
-const SOURCES: [&str; 24] = [
+const SOURCES: [&str; 25] = [
     include_str!("anonymous.rs"),
     include_str!("apart.rs"),
     include_str!("capture.rs"),
+    include_str!("claims.rs"),
     include_str!("concurrency.rs"),
     include_str!("cv.rs"),
     include_str!("elevate.rs"),
