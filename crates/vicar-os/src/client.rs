@@ -6,13 +6,15 @@ use crate::enter::Purpose;
 use crate::project::{ProjectError, Projection, project};
 use crate::restricted::{self, Passes};
 use crate::switch::place::Target;
+use crate::tracking::Process;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use vicar_kernel::{Qos, Reach};
 use vicar_nt::{ImpersonationLevel, NtStatus};
 
-/// Who a client is and how far a server may go in acting as it, captured once and never re-read from the client.
+/// Who a client is and how far a server may go in acting as it, captured once; a tracked client can become less, see
+/// [`Self::refresh`].
 ///
 /// Cheap to clone; all clones are the same client. Holding one gives no right by itself: the gate is asked whenever a
 /// thread takes the identity on.
@@ -31,9 +33,18 @@ struct Inner {
     server: u64,
     captured_as: UnixIdentity,
     rules: Arc<Projection>,
-    delegated: Option<Arc<dyn DelegatedCredential>>,
+    more: More,
     current: Mutex<Arc<Standing>>,
     revoked: AtomicBool,
+}
+
+/// What a context has besides its token.
+#[derive(Debug, Default)]
+pub(crate) struct More {
+    /// What the client handed over for acting towards others.
+    pub(crate) delegated: Option<Arc<dyn DelegatedCredential>>,
+    /// The client's process, for dynamic tracking.
+    pub(crate) process: Option<Process>,
 }
 
 /// What a token's state is here; replaced when the token is adjusted.
@@ -81,6 +92,7 @@ pub(crate) struct IdentityKey {
     level: ImpersonationLevel,
     reach: Reach,
     purpose: Purpose,
+    is_stopped: bool,
 }
 
 static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
@@ -90,7 +102,7 @@ impl ClientContext {
         kernel: vicar_kernel::ClientContext,
         server: u64,
         rules: &Arc<Projection>,
-        delegated: Option<Arc<dyn DelegatedCredential>>,
+        more: More,
     ) -> Result<Self, ProjectError> {
         let standing = Standing::of(&kernel, rules)?;
         let inner = Inner {
@@ -99,7 +111,7 @@ impl ClientContext {
             server,
             captured_as: standing.passes.who().clone(),
             rules: Arc::clone(rules),
-            delegated,
+            more,
             current: Mutex::new(Arc::new(standing)),
             revoked: AtomicBool::new(false),
         };
@@ -136,7 +148,7 @@ impl ClientContext {
     /// - [`DelegationError::NotDelegated`] for every client below level Delegation.
     /// - [`DelegationError::Expired`] when the credential has ended. Local work goes on as before.
     pub fn delegated(&self) -> Result<&Arc<dyn DelegatedCredential>, DelegationError> {
-        delegation::good(self.inner.delegated.as_ref())
+        delegation::good(self.inner.more.delegated.as_ref())
     }
 
     /// How far the client lets the server go; what a thread really gets is decided by the gate.
@@ -182,7 +194,12 @@ impl ClientContext {
             level: self.inner.kernel.level(),
             reach: self.inner.kernel.reach(),
             purpose,
+            is_stopped: self.process().is_some_and(|process| process.stopped().is_some()),
         }
+    }
+
+    pub(crate) fn process(&self) -> Option<&Process> {
+        self.inner.more.process.as_ref()
     }
 
     /// What the client's token is on this system now; an error for a restricted one.
@@ -205,6 +222,9 @@ impl ClientContext {
     }
 
     fn standing(&self) -> Result<Arc<Standing>, ProjectError> {
+        if let Some(stop) = self.process().and_then(Process::stopped) {
+            return Err(ProjectError::Stopped(stop));
+        }
         let mut current = self.inner.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.state_id != self.inner.kernel.token().state_id() {
             *current = Arc::new(Standing::of(&self.inner.kernel, &self.inner.rules)?);

@@ -37,6 +37,7 @@ mod sync;
 mod sys;
 #[cfg(test)]
 mod testing;
+pub mod tracking;
 
 pub use client::ClientContext;
 pub use delegation::{DelegatedCredential, DelegationError};
@@ -53,5 +54,6 @@ pub use server::{
     TrialError,
 };
 pub use switch::powers::Powers;
+pub use tracking::{MoreGroups, RefreshError, Stop, Tracked};
 pub use vicar_kernel::{GateStep, LogonKind, Qos, Reach, Tracking};
 pub use vicar_nt::ImpersonationLevel;

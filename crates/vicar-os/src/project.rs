@@ -1,5 +1,6 @@
 //! From a token to what the Linux kernel can hold: total, and never wider than the token.
 
+use crate::tracking::Stop;
 use crate::{IdentityError, KernelGid, KernelUid, UnixIdentity, sidmap};
 use core::fmt;
 use vicar_nt::token::TokenState;
@@ -63,6 +64,8 @@ pub enum ProjectError {
         /// How many.
         count: usize,
     },
+    /// The client's process ended or became somebody else, and nobody acts on its context any more.
+    Stopped(Stop),
     /// The token belongs to an AppContainer.
     AppContainer,
     /// The token's integrity is below medium, or it has none.
@@ -90,6 +93,7 @@ impl fmt::Display for ProjectError {
             }
             Self::SeveralUsers => f.write_str("several users among the restricting SIDs cannot be enforced"),
             Self::TooManyDenyOnly { count } => write!(f, "{count} SIDs for deny only are too many"),
+            Self::Stopped(stop) => stop.fmt(f),
             Self::AppContainer => f.write_str("an AppContainer cannot be held by the kernel"),
             Self::LoweredIntegrity(Some(_)) => f.write_str("integrity below medium cannot be held by the kernel"),
             Self::LoweredIntegrity(None) => f.write_str("the token has no integrity level"),

@@ -11,7 +11,7 @@ pub use probe::SelfTest;
 pub use start::{Powerless, StartError, StartOptions, StartReport, Starting};
 pub use trial::TrialError;
 
-use crate::client::ClientContext;
+use crate::client::{ClientContext, More};
 use crate::delegation::{self, DelegatedCredential, DelegationError};
 use crate::enter::{self, AsClient, EnterError, Purpose};
 use crate::mailbox::Mailboxes;
@@ -19,7 +19,9 @@ use crate::pool::{ClientThreadOptions, ClientThreads, PoolError};
 use crate::project::{ProjectError, Projection};
 use crate::question::{AskError, Could, Question};
 use crate::ring::{Files, FilesOptions};
+use crate::source::Peer;
 use crate::switch::place::{Base, Target};
+use crate::tracking::{MoreGroups, Process, RefreshError, Tracked};
 use crate::{KernelUid, UnixIdentity, sidmap};
 use core::fmt;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use vicar_kernel::{
     Locality, LogonKind, ProcessRef, Qos, Reach, System, Thread, ThreadRef, TokenKind, TokenRef, TokenSpec, Tracking,
 };
 use vicar_nt::privilege::{LuidAndAttributes, PrivilegeAttributes};
+use vicar_nt::token::TokenState;
 use vicar_nt::{ImpersonationLevel, Luid, NtStatus, Privilege};
 
 /// A server that may act as its clients. Cheap to clone; made once, by [`Starting`].
@@ -77,6 +80,8 @@ pub enum LogonError {
     Refused(NtStatus),
     /// The identity is one that no client may have here.
     Project(ProjectError),
+    /// The client's process cannot be tracked, or is not what it was.
+    Tracking(RefreshError),
     /// Level Delegation without a credential that the client delegated.
     Delegation(DelegationError),
 }
@@ -86,6 +91,7 @@ impl fmt::Display for LogonError {
         match self {
             Self::Refused(status) => write!(f, "logon refused: {status}"),
             Self::Project(error) => error.fmt(f),
+            Self::Tracking(error) => error.fmt(f),
             Self::Delegation(error) => error.fmt(f),
         }
     }
@@ -144,7 +150,8 @@ impl Server {
         if qos.level == ImpersonationLevel::Delegation {
             return Err(LogonError::Delegation(DelegationError::NotDelegated));
         }
-        self.logon_at(ImpersonationLevel::Impersonation, kind, identity, qos, None)
+        let state = token::of_client(identity, kind, &self.inner.rules).map_err(LogonError::Refused)?;
+        self.logon_at(ImpersonationLevel::Impersonation, kind, state, qos, More::default())
     }
 
     /// Makes a client at level Delegation, with the credential that it handed over for acting towards others.
@@ -163,23 +170,61 @@ impl Server {
         let level = ImpersonationLevel::Delegation;
         let qos = Qos { level, tracking: Tracking::Static, reach: Reach::EffectiveOnly };
         delegation::good(Some(&credential)).map_err(LogonError::Delegation)?;
-        self.logon_at(level, kind, identity, qos, Some(credential))
+        let state = token::of_client(identity, kind, &self.inner.rules).map_err(LogonError::Refused)?;
+        self.logon_at(level, kind, state, qos, More { delegated: Some(credential), process: None })
+    }
+
+    /// Makes a client out of the process at a socket's other end, and tracks that process.
+    ///
+    /// # Inputs
+    /// - `level`: as in [`Self::logon_with`]; the tracking is dynamic, the reach effective-only.
+    /// - `more_groups`: what a refresh is to do when the client has got groups.
+    ///
+    /// # Errors
+    /// - As for [`Self::logon_with`].
+    /// - [`LogonError::Tracking`] when there is no descriptor of the process, when the peer is this process itself, and when
+    ///   the process is already somebody else than who connected, see [`ClientContext::refresh`].
+    ///
+    /// # NT
+    /// `SeCreateClientSecurity` with dynamic tracking.
+    pub fn logon_peer(
+        &self,
+        kind: LogonKind,
+        peer: Peer,
+        level: ImpersonationLevel,
+        more_groups: MoreGroups,
+    ) -> Result<ClientContext, LogonError> {
+        if level == ImpersonationLevel::Delegation {
+            return Err(LogonError::Delegation(DelegationError::NotDelegated));
+        }
+        let not_tracked = LogonError::Tracking(RefreshError::NotTracked);
+        if peer.is_this_process() {
+            return Err(not_tracked);
+        }
+        let (identity, pid, descriptor) = peer.into_parts();
+        let (Some(descriptor), Ok(pid)) = (descriptor, i32::try_from(pid)) else { return Err(not_tracked) };
+        let process = Process::track(descriptor, pid, &identity, more_groups).map_err(LogonError::Tracking)?;
+        let state = token::of_tracked(&identity, kind, &self.inner.rules).map_err(LogonError::Refused)?;
+        let qos = Qos { level, tracking: Tracking::Dynamic, reach: Reach::EffectiveOnly };
+        let more = More { delegated: None, process: Some(process) };
+        let client = self.logon_at(ImpersonationLevel::Impersonation, kind, state, qos, more)?;
+        let (Tracked::Unchanged | Tracked::Lowered) = client.refresh().map_err(LogonError::Tracking)?;
+        Ok(client)
     }
 
     fn logon_at(
         &self,
         level: ImpersonationLevel,
         kind: LogonKind,
-        identity: &UnixIdentity,
+        state: TokenState,
         qos: Qos,
-        delegated: Option<Arc<dyn DelegatedCredential>>,
+        more: More,
     ) -> Result<ClientContext, LogonError> {
-        let state = token::of_client(identity, kind, &self.inner.rules).map_err(LogonError::Refused)?;
         let session = self.inner.system.logon(kind, None).map_err(LogonError::Refused)?;
         let spec =
             TokenSpec { state, kind: TokenKind::Impersonation(level), source: *b"vicar-os", origin: Luid::from_u64(0) };
         let token = session.create_token(spec).map_err(LogonError::Refused)?;
-        self.context_of(&token, qos, delegated)
+        self.context_of(&token, qos, more)
     }
 
     /// Makes a context from a token of this server's [`System`].
@@ -192,18 +237,13 @@ impl Server {
         if qos.level == ImpersonationLevel::Delegation {
             return Err(LogonError::Delegation(DelegationError::NotDelegated));
         }
-        self.context_of(token, qos, None)
+        self.context_of(token, qos, More::default())
     }
 
-    fn context_of(
-        &self,
-        token: &TokenRef,
-        qos: Qos,
-        delegated: Option<Arc<dyn DelegatedCredential>>,
-    ) -> Result<ClientContext, LogonError> {
+    fn context_of(&self, token: &TokenRef, qos: Qos, more: More) -> Result<ClientContext, LogonError> {
         let kernel =
             vicar_kernel::ClientContext::from_token(token, qos, Locality::Local).map_err(LogonError::Refused)?;
-        ClientContext::new(kernel, self.inner.id, &self.inner.rules, delegated).map_err(LogonError::Project)
+        ClientContext::new(kernel, self.inner.id, &self.inner.rules, more).map_err(LogonError::Project)
     }
 
     /// Runs `work` with the client's identity and returns its result; this thread is the server again afterwards.

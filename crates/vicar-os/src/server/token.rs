@@ -18,6 +18,14 @@ pub(super) fn of_client(identity: &UnixIdentity, kind: LogonKind, rules: &Projec
     anonymous.build().map_err(|_invalid| NtStatus::INVALID_PARAMETER)
 }
 
+/// Builds the token state of a client whose groups are tracked: they can be switched off, and nobody switches them on.
+pub(super) fn of_tracked(identity: &UnixIdentity, kind: LogonKind, rules: &Projection) -> Result<TokenState, NtStatus> {
+    if identity.uid() == rules.anonymous.uid() {
+        return of_client(identity, kind, rules);
+    }
+    token::of_changing(identity, kind)
+}
+
 /// Builds the server's own token state from what is left of its powers.
 ///
 /// The privilege to impersonate is enabled only when switching was seen to work.

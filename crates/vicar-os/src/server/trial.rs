@@ -225,13 +225,13 @@ mod tests {
     #[test]
     fn a_thread_that_was_not_switched_is_seen() {
         let (client, own) = (shown(FIRST_ID), shown(rustix::process::geteuid().as_raw()));
-        let wrong = make(&AsClient::new(&client)).map(|_| ());
+        let wrong = make(&AsClient::new(&client, None)).map(|_| ());
         assert_eq!(wrong, Err(TrialError::Wrong("a file made as a client belongs to somebody else")));
         if own.gid.raw() != rustix::process::getegid().as_raw() {
             return eprintln!("skipped: needs a group with the user's number");
         }
-        let made = make(&AsClient::new(&own)).unwrap().file.unwrap();
-        let wrong = |who: &Shown, may_other| look(&AsClient::new(who), &made, &made, may_other).map(|_| ());
+        let made = make(&AsClient::new(&own, None)).unwrap().file.unwrap();
+        let wrong = |who: &Shown, may_other| look(&AsClient::new(who, None), &made, &made, may_other).map(|_| ());
         assert_eq!(wrong(&client, true), Err(TrialError::Wrong("a thread is not the client it is said to be")));
         assert_eq!(wrong(&own, false), Err(TrialError::Wrong("a client opened a file that is not for it")));
         assert_eq!(wrong(&own, true), Ok(()));

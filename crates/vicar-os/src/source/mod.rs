@@ -10,6 +10,7 @@ pub mod account;
 pub mod name;
 pub mod own;
 pub mod peer;
+pub mod process;
 pub mod token;
 
 pub use account::{Account, AccountError};

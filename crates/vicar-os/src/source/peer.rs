@@ -1,6 +1,7 @@
 //! Who is at the other end of a Unix socket.
 
 use super::OVERFLOW_ID;
+use super::process::{self, LookError};
 use crate::sys::socket;
 use crate::{IdentityError, KernelGid, KernelUid, UnixIdentity};
 use core::fmt;
@@ -29,10 +30,17 @@ impl Peer {
         &self.identity
     }
 
-    /// A descriptor of the very process that connected; `None` before Linux 6.5.
+    /// A descriptor of the process that connected.
+    ///
+    /// Since Linux 6.5 it is that very process. Before, it is the process that had its number when it was captured, if that
+    /// had exactly the recorded user and groups; else, and for a process of another pid namespace, there is none.
     #[must_use]
     pub fn process(&self) -> Option<BorrowedFd<'_>> {
         self.process.as_ref().map(OwnedFd::as_fd)
+    }
+
+    pub(crate) fn into_parts(self) -> (UnixIdentity, u32, Option<OwnedFd>) {
+        (self.identity, self.pid, self.process)
     }
 
     /// Whether the socket was made by this process itself, with `socketpair` for instance: it then reports this
@@ -143,7 +151,13 @@ fn failed(query: Query) -> impl Fn(Errno) -> SourceError {
 /// # Source
 /// unix(7): SO_PEERCRED, SO_PEERGROUPS; SO_PEERPIDFD since Linux 6.5.
 pub fn of(socket: &impl AsFd) -> Result<Peer, SourceError> {
-    let socket = socket.as_fd();
+    capture(socket.as_fd(), &socket::peer_process)
+}
+
+/// Asks a socket for a descriptor of its peer; `None` when this kernel cannot say.
+type AskProcess = dyn Fn(BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno>;
+
+fn capture(socket: BorrowedFd<'_>, peer_process: &AskProcess) -> Result<Peer, SourceError> {
     let raw = socket::peer_credentials(socket).map_err(failed(Query::Credentials))?;
     let Some(uid) = KernelUid::new(raw.uid) else { return Err(SourceError::NotConnected) };
     let Some(gid) = KernelGid::new(raw.gid) else { return Err(SourceError::NotConnected) };
@@ -159,8 +173,9 @@ pub fn of(socket: &impl AsFd) -> Result<Peer, SourceError> {
     if identity.groups().iter().any(|group| group.raw() == OVERFLOW_ID) && !every_group_has_a_name()? {
         return Err(SourceError::UnknownGroup);
     }
-    let process = match socket::peer_process(socket) {
-        Ok(process) => process,
+    let process = match peer_process(socket) {
+        Ok(Some(process)) => Some(process),
+        Ok(None) => by_number(raw.pid, &identity)?,
         Err(Errno::SRCH | Errno::INVAL | Errno::NODATA) => return Err(SourceError::Gone),
         Err(errno) => return Err(failed(Query::Process)(errno)),
     };
@@ -170,6 +185,20 @@ pub fn of(socket: &impl AsFd) -> Result<Peer, SourceError> {
     // A process of another pid namespace shows as 0; its ids are the kernel's all the same.
     let pid = u32::try_from(raw.pid).map_err(|_negative| SourceError::NotConnected)?;
     Ok(Peer { pid, identity, process })
+}
+
+/// Opens the process that has the peer's number now, if it is what the peer was.
+fn by_number(pid: i32, identity: &UnixIdentity) -> Result<Option<OwnedFd>, SourceError> {
+    if pid <= 0 {
+        return Ok(None);
+    }
+    let looked = process::open(pid).and_then(|process| Ok((process::look(process.as_fd(), pid)?, process)));
+    match looked {
+        Ok((seen, process)) => Ok((seen.identity == *identity).then_some(process)),
+        Err(LookError::Ended) => Err(SourceError::Gone),
+        // A kernel without process descriptors, a hidden /proc: the identity stands, and nothing can be tracked.
+        Err(LookError::Failed { .. } | LookError::Malformed) => Ok(None),
+    }
 }
 
 /// Whether the peer has closed its end, or its process has ended.
@@ -220,6 +249,24 @@ mod tests {
         let peer = of(&near).unwrap();
         assert!(peer.is_this_process());
         assert_eq!(peer.identity().uid().raw(), rustix::process::geteuid().as_raw());
+    }
+
+    #[test]
+    fn without_so_peerpidfd_the_number_must_still_be_the_same_identity() {
+        let absent = |_: BorrowedFd<'_>| Ok(None);
+        let (near, _far) = UnixStream::pair().unwrap();
+        let peer = capture(near.as_fd(), &absent).unwrap();
+        assert!(peer.process().is_some());
+        let pid = i32::try_from(peer.pid()).unwrap();
+        assert!(by_number(pid, peer.identity()).unwrap().is_some());
+        let (uid, gid) = (KernelUid::new(61_777).unwrap(), peer.identity().gid());
+        let somebody_else = UnixIdentity::new(uid, gid, []).unwrap();
+        assert!(by_number(pid, &somebody_else).unwrap().is_none());
+        assert!(by_number(0, peer.identity()).unwrap().is_none());
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let gone = by_number(i32::try_from(child.id()).unwrap(), peer.identity());
+        assert_eq!(gone.map(|_| ()), Err(SourceError::Gone));
     }
 
     #[test]

@@ -27,10 +27,25 @@ pub fn of_own(own: &Own, kind: LogonKind, namespace: Namespace) -> Result<TokenS
     build(&own.identity, kind, privileges(own.effective, own.permitted, namespace))
 }
 
+/// As [`of_identity`], with Unix groups that are enabled and not mandatory.
+pub(crate) fn of_changing(identity: &UnixIdentity, kind: LogonKind) -> Result<TokenState, NtStatus> {
+    let changing = GroupAttributes::ENABLED.union(GroupAttributes::ENABLED_BY_DEFAULT);
+    assemble(identity, kind, PrivilegeSet::NONE, changing)
+}
+
 pub(crate) fn build(
     identity: &UnixIdentity,
     kind: LogonKind,
     privileges: PrivilegeSet,
+) -> Result<TokenState, NtStatus> {
+    assemble(identity, kind, privileges, GroupAttributes::ALWAYS_ENABLED)
+}
+
+fn assemble(
+    identity: &UnixIdentity,
+    kind: LogonKind,
+    privileges: PrivilegeSet,
+    unix_groups: GroupAttributes,
 ) -> Result<TokenState, NtStatus> {
     let mut builder = TokenState::builder(sidmap::user_sid(identity.uid()))
         .integrity(integrity(identity.uid()))
@@ -39,7 +54,7 @@ pub(crate) fn build(
         builder = builder.group(sid, GroupAttributes::ALWAYS_ENABLED);
     }
     for group in identity.groups() {
-        builder = builder.group(sidmap::group_sid(*group), GroupAttributes::ALWAYS_ENABLED);
+        builder = builder.group(sidmap::group_sid(*group), unix_groups);
     }
     for privilege in privileges.present().iter() {
         let is_enabled = privileges.is_enabled(privilege);
