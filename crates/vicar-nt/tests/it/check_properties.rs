@@ -89,6 +89,38 @@ proptest! {
     }
 
     #[test]
+    fn lowering_integrity_never_adds_rights_through_allow_entries(mut question in questions(), level in 0u32..0x3000) {
+        question.dacl.retain(|entry| !entry.is_deny);
+        let before = granted(&question);
+        let own = question.token.integrity().unwrap();
+        let lower = IntegrityLevel(level.min(own.0));
+        question.token = question.token.with_integrity(lower);
+        prop_assert_eq!(granted(&question) & !before, 0);
+    }
+
+    /// Where no privilege can answer (they are never volunteered), and no right is asked for by name beside the maximum.
+    #[test]
+    fn maximum_allowed_is_the_union_of_single_rights(mut question in questions()) {
+        question.previous = 0;
+        question.token = question.token.disable_all_privileges().state;
+        question.desired = MAXIMUM;
+        let maximum = granted(&question);
+        let mut union = 0;
+        for bit in (0..24).map(|shift| 1u32 << shift) {
+            question.desired = bit;
+            union |= granted(&question);
+        }
+        prop_assert_eq!(maximum, union);
+    }
+
+    #[test]
+    fn enabling_fewer_privileges_never_adds_rights(mut question in questions()) {
+        let before = granted(&question);
+        question.token = question.token.disable_all_privileges().state;
+        prop_assert_eq!(granted(&question) & !before, 0);
+    }
+
+    #[test]
     fn restricting_a_token_never_adds_rights(mut question in questions(), who in 0usize..6) {
         let before = granted(&question);
         if question.token.is_restricted() || question.token.app_container().is_some() {
