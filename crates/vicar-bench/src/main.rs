@@ -10,6 +10,7 @@
 mod child;
 mod decide;
 mod kernel;
+mod layer;
 mod method;
 mod op;
 mod ours;
@@ -49,6 +50,9 @@ struct Args {
     /// One measurement, in this process: how the program calls itself.
     #[arg(long, hide = true, requires_all = ["op", "groups", "scratch"])]
     measure: Option<Method>,
+    /// One measurement of the layer, in this process.
+    #[arg(long, hide = true)]
+    layer: bool,
     #[arg(long, hide = true)]
     op: Option<Op>,
     #[arg(long, hide = true)]
@@ -74,6 +78,9 @@ fn run(args: &Args) -> Result<(), String> {
         let ns = child::measure(method, &op::Target::new(op, scratch), groups, window)?;
         println!("{ns}");
         return Ok(());
+    }
+    if args.layer {
+        return layer::print(window);
     }
     if args.kernel {
         return print(&report::Report::of_kernel(args.rounds, window)?, args.json);

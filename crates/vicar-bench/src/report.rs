@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::child;
 use crate::decide;
 use crate::kernel;
+use crate::layer;
 use crate::method::Method;
 use crate::op::Op;
 
@@ -129,6 +130,7 @@ impl Report {
             })
             .collect();
         let mut report = Self { rows };
+        report.rows.extend(layer::measure(rounds, window)?.into_iter().map(|figure| Row::of("request", figure)));
         report.rows.extend(Self::of_kernel(rounds, window)?.rows);
         report.rows.extend(Self::of_checks(rounds, window)?.rows);
         Ok(report)
