@@ -271,6 +271,12 @@ def rust_structures(sources):
     for text in sources:
         for name, body in STRUCTURE.findall(text):
             found[name] = re.findall(r"^\s*pub (\w+): ([^\n]+?),?$", body, re.M)
+            if "$member" in body:
+                # Made by a macro, whose `order` says the fields.
+                order = re.search(r"^    order \{(.*?)^    \}", text, re.M | re.S)
+                found[name] = re.findall(r"^\s*(\w+): (\w+) = \w+,$", order.group(1) if order else "", re.M)
+            elif "$" in name:
+                del found[name]
     return found
 
 

@@ -973,6 +973,13 @@ typedef struct _ACCESS_STATE {
   UNICODE_STRING ObjectTypeName;
 } ACCESS_STATE, *PACCESS_STATE;
 
+/* The private part of an access state; opaque. */
+typedef struct _AUX_ACCESS_DATA {
+  PPRIVILEGE_SET PrivilegesUsed;
+  GENERIC_MAPPING GenericMapping;
+  ULONG64 Reserved[5];
+} AUX_ACCESS_DATA, *PAUX_ACCESS_DATA;
+
 /* Privileges and identities that are the same everywhere; the pointed-to SIDs are read-only. */
 typedef struct _SE_EXPORTS {
   LUID SeCreateTokenPrivilege;
@@ -1617,7 +1624,7 @@ _IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI VOID NTAPI SeFreePrivileges(_In_ 
 
 /*
  * SeCreateAccessState: fills an access state for the calling thread; generic bits are mapped when a mapping is given.
- * AuxData is VICAR_AUX_ACCESS_DATA_SIZE bytes of the caller's, which must last as long as the state.
+ * AuxData is an AUX_ACCESS_DATA of the caller's, which must last as long as the state.
  * Owns    end it with SeDeleteAccessState.
  */
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI NTSTATUS NTAPI SeCreateAccessState(
@@ -1635,7 +1642,8 @@ _IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI VOID NTAPI SeSetAccessStateGeneri
 /*
  * SeFilterToken: a copy of a token that can do less: SIDs made deny-only, privileges deleted, restricting SIDs added.
  * Owns    *FilteredToken is the caller's; give it back with ObDereferenceObject.
- * Status  STATUS_INVALID_PARAMETER: unknown flag, or a restricting SID with attributes. STATUS_INSUFFICIENT_RESOURCES.
+ * Status  STATUS_INVALID_PARAMETER: unknown flag, or a restricting SID with attributes. STATUS_INVALID_SID,
+ *         STATUS_INSUFFICIENT_RESOURCES. *FilteredToken is NULL then.
  */
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI NTSTATUS NTAPI
 SeFilterToken(_In_ PACCESS_TOKEN ExistingToken, _In_ ULONG Flags, _In_opt_ PTOKEN_GROUPS SidsToDisable,
@@ -1916,6 +1924,10 @@ NtDuplicateToken(_In_ HANDLE ExistingTokenHandle, _In_ ACCESS_MASK DesiredAccess
  */
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI
 ZwQueryInformationToken(_In_ HANDLE TokenHandle, _In_ TOKEN_INFORMATION_CLASS TokenInformationClass, _Out_ PVOID TokenInformation,
+                        _In_ ULONG TokenInformationLength, _Out_ PULONG ReturnLength);
+
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI
+NtQueryInformationToken(_In_ HANDLE TokenHandle, _In_ TOKEN_INFORMATION_CLASS TokenInformationClass, _Out_ PVOID TokenInformation,
                         _In_ ULONG TokenInformationLength, _Out_ PULONG ReturnLength);
 
 /*

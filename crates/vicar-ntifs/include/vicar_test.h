@@ -102,7 +102,8 @@ enum {
   VICAR_RULE_QUEUED_TWICE = 21,
   VICAR_RULE_IRQL_ORDER = 22,
   VICAR_RULE_CRITICAL_REGION = 23,
-  VICAR_RULE_BAD_HANDLE = 24
+  VICAR_RULE_BAD_HANDLE = 24,
+  VICAR_RULE_WORK_ITEM_BUSY = 25
 };
 
 /* A mistake of the driver's. Its texts are read with vicar_finding_text. */
@@ -182,6 +183,9 @@ ULONG64 vicar_reference_count(_In_ PACCESS_TOKEN Token);
 
 /* vicar_verify: reports what is held still, and answers how many findings there are. */
 ULONG vicar_verify(VOID);
+
+/* vicar_settle: waits until every work item has run. */
+VOID vicar_settle(VOID);
 
 /* vicar_finding_count: how many findings there are. */
 ULONG vicar_finding_count(VOID);
