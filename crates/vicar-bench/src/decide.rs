@@ -3,10 +3,10 @@
 //! The measure of a check is the floor, one comparison of memory for each entry: whoever reads a list has to compare the
 //! SIDs in it with something. Every entry but the last is about somebody else and mentions everything that is asked for,
 //! so that all are read. Explaining is measured by deciding. Validating is measured by comparing the same bytes with a
-//! copy, text by copying it. Samba's check is measured by ours of the same list and groups.
+//! copy, text by copying it. What others take is measured by ours.
 
 use std::hint::black_box;
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
 use vicar_nt::acl::{AceFlags, Acl};
@@ -16,10 +16,9 @@ use vicar_nt::descriptor::{Descriptor, DescriptorRef};
 use vicar_nt::token::TokenState;
 use vicar_nt::{GenericMapping, Group, GroupAttributes, RequestedMask, Sid, sddl, well_known};
 
+use crate::beside;
 use crate::kernel::{Figure, Job, best, figure, pin};
 
-/// Whom Samba's check is asked through.
-const SAMBA: &str = include_str!("samba_check.py");
 /// Descriptors of a column; different bytes each.
 const COLUMN: u32 = 64;
 const MAPPING: GenericMapping = GenericMapping::FILE;
@@ -54,11 +53,6 @@ const EXPLAINED: [Case; 2] = [
     case("explain_10_aces", "vicar-nt: explain, 10 entries (over check)", 10, 20),
     case("explain_100_aces", "vicar-nt: explain, 100 entries (over check)", 100, 20),
 ];
-const OF_SAMBA: [Case; 3] = [
-    case("samba_check_10_aces", "Samba: se_access_check, 10 entries (over ours)", 10, 20),
-    case("samba_check_100_aces", "Samba: se_access_check, 100 entries (over ours)", 100, 20),
-    case("samba_check_1000_aces", "Samba: se_access_check, 1,000 entries (over ours)", 1000, 1000),
-];
 
 /// A figure to be, its job, and the job it is measured by.
 struct Row<'a> {
@@ -69,8 +63,8 @@ struct Row<'a> {
     each: f64,
 }
 
-/// Measures everything `rounds` times, and Samba once with several windows.
-pub(crate) fn measure(rounds: u32, window: Duration) -> Result<Vec<Figure>, String> {
+/// Measures everything `rounds` times, and the others, through an interpreter of Python, once with several windows.
+pub(crate) fn measure(rounds: u32, window: Duration, python: &Path) -> Result<Vec<Figure>, String> {
     let scenes = Scenes::new()?;
     let processor = rustix::thread::sched_getaffinity(None).ok();
     pin(0);
@@ -85,39 +79,11 @@ pub(crate) fn measure(rounds: u32, window: Duration) -> Result<Vec<Figure>, Stri
         }
     }
     let mut figures: Vec<Figure> = rows.into_iter().map(|row| row.figure).collect();
-    figures.extend(samba(&figures));
+    figures.extend(beside::measure(python, &figures, scenes.long()?.as_bytes())?);
     if let Some(before) = processor {
         let _ = rustix::thread::sched_setaffinity(None, &before);
     }
     Ok(figures)
-}
-
-/// Asks Samba, where it is installed.
-fn samba(ours: &[Figure]) -> Vec<Figure> {
-    let cases = OF_SAMBA.map(|case| format!("{}:{}", case.aces, case.groups));
-    let output = match Command::new("/usr/bin/python3").args(["-c", SAMBA]).args(cases).output() {
-        Ok(output) if output.status.success() => output,
-        Ok(output) => {
-            eprintln!("skipped: Samba's check: {} {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
-            return Vec::new();
-        }
-        Err(error) => {
-            eprintln!("skipped: Samba's check: python3: {error}");
-            return Vec::new();
-        }
-    };
-    let Ok(measured) = serde_json::from_slice::<Vec<Vec<f64>>>(&output.stdout) else {
-        eprintln!("skipped: Samba's check: no figures");
-        return Vec::new();
-    };
-    let figures = OF_SAMBA.iter().zip(measured).filter_map(|(case, nanoseconds)| {
-        let own = case.name.strip_prefix("samba_")?;
-        let own = ours.iter().find(|figure| figure.name == own && figure.groups == case.groups)?;
-        let fastest = own.nanoseconds.iter().copied().fold(f64::INFINITY, f64::min);
-        let ratios = nanoseconds.iter().map(|took| took / fastest).collect();
-        Some(Figure { nanoseconds, ratios, ..figure(case.name, case.label, case.groups) })
-    });
-    figures.collect()
 }
 
 fn account(number: u32) -> Result<Sid, String> {
@@ -241,10 +207,15 @@ impl Scenes {
         }))
     }
 
+    /// The descriptor that is validated.
+    fn long(&self) -> Result<&Descriptor, String> {
+        let (_, _, column) = self.parts(case("validate", "", 1000, 20))?;
+        column.first().ok_or_else(|| "an empty column".to_owned())
+    }
+
     /// Per 1,000 bytes.
     fn bytes_and_text(&self) -> Result<[Row<'_>; 3], String> {
-        let (_, _, column) = self.parts(case("validate", "", 1000, 20))?;
-        let bytes = column.first().ok_or("an empty column")?.as_bytes();
+        let bytes = self.long()?.as_bytes();
         let copy = bytes.to_vec();
         let validate: Job<'_> = Box::new(move |count| {
             for _ in 0..count {

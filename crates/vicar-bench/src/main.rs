@@ -7,6 +7,7 @@
 //!
 //! It measures; it decides nothing, and no other crate may depend on it.
 
+mod beside;
 mod child;
 mod decide;
 mod kernel;
@@ -47,6 +48,9 @@ struct Args {
     /// Length of one timed window in milliseconds; the best of several windows counts.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     window_ms: u64,
+    /// The interpreter through which Samba, winacl and impacket are asked, each where it is installed.
+    #[arg(long, default_value = "/usr/bin/python3", value_name = "PATH")]
+    python: std::path::PathBuf,
     /// One measurement, in this process: how the program calls itself.
     #[arg(long, hide = true, requires_all = ["op", "groups", "scratch"])]
     measure: Option<Method>,
@@ -86,13 +90,13 @@ fn run(args: &Args) -> Result<(), String> {
         return print(&report::Report::of_kernel(args.rounds, window)?, args.json);
     }
     if args.checks {
-        return print(&report::Report::of_checks(args.rounds, window)?, args.json);
+        return print(&report::Report::of_checks(args.rounds, window, &args.python)?, args.json);
     }
     if !rustix::process::geteuid().is_root() {
         return Err("needs root: it switches to throw-away user ids and back".to_owned());
     }
     let scratch = scratch::Scratch::create()?;
-    let report = report::Report::collect(args.full, args.rounds, window, scratch.path())?;
+    let report = report::Report::collect(args.full, args.rounds, window, scratch.path(), &args.python)?;
     print(&report, args.json)
 }
 

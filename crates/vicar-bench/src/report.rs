@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::beside;
 use crate::child;
 use crate::decide;
 use crate::kernel;
@@ -35,7 +36,7 @@ impl Row {
             rounds: figure.ratios.len(),
             median_ns: tenths(median(figure.nanoseconds)),
             ratio: (median(figure.ratios) * 1000.0).round() / 1000.0,
-            peer: figure.name.starts_with("samba_"),
+            peer: beside::is_peer(figure.name),
             label: figure.label,
         }
     }
@@ -86,7 +87,13 @@ const FULL: &[Method] = &[
 
 impl Report {
     /// Goes through the list `rounds` times and folds what it saw.
-    pub(crate) fn collect(full: bool, rounds: u32, window: Duration, scratch: &Path) -> Result<Self, String> {
+    pub(crate) fn collect(
+        full: bool,
+        rounds: u32,
+        window: Duration,
+        scratch: &Path,
+        python: &Path,
+    ) -> Result<Self, String> {
         let (methods, ops, groups): (_, &[Op], &[u32]) = if full {
             (FULL, &[Op::OpenClose, Op::Statx, Op::OpenRead], &[3, 64, 1024])
         } else {
@@ -132,7 +139,7 @@ impl Report {
         let mut report = Self { rows };
         report.rows.extend(layer::measure(rounds, window)?.into_iter().map(|figure| Row::of("request", figure)));
         report.rows.extend(Self::of_kernel(rounds, window)?.rows);
-        report.rows.extend(Self::of_checks(rounds, window)?.rows);
+        report.rows.extend(Self::of_checks(rounds, window, python)?.rows);
         Ok(report)
     }
 
@@ -143,9 +150,11 @@ impl Report {
         })
     }
 
-    /// Measures vicar-nt by itself, and Samba's check where it is installed.
-    pub(crate) fn of_checks(rounds: u32, window: Duration) -> Result<Self, String> {
-        Ok(Self { rows: decide::measure(rounds, window)?.into_iter().map(|figure| Row::of("nt", figure)).collect() })
+    /// Measures vicar-nt by itself, and others who do the same where they are installed.
+    pub(crate) fn of_checks(rounds: u32, window: Duration, python: &Path) -> Result<Self, String> {
+        Ok(Self {
+            rows: decide::measure(rounds, window, python)?.into_iter().map(|figure| Row::of("nt", figure)).collect(),
+        })
     }
 
     pub(crate) fn print_json(&self) -> Result<(), String> {

@@ -172,11 +172,12 @@ fn integer(out: &mut String, number: Integer) {
             out.push('+');
             number.value.cast_unsigned()
         }
-        Sign::Minus => {
+        Sign::Minus if number.value <= 0 => {
             out.push('-');
             number.value.unsigned_abs()
         }
-        Sign::None => number.value.cast_unsigned(),
+        // A minus that the value has not would make another number of it: it is the value that is compared.
+        Sign::Minus | Sign::None => number.value.cast_unsigned(),
     };
     // Writing to a string cannot fail.
     let _ = match number.base {

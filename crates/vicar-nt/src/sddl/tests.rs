@@ -188,3 +188,13 @@ fn a_local_name_outside_ascii_survives_the_way_to_text_and_back() {
     // What is printed as it is may not be escaped: the name would read back as a keyword.
     assert!(parse("D:(XA;;GA;;;WD;(%0045xists == 1))", None).is_err());
 }
+
+#[test]
+fn a_number_is_written_as_the_value_it_is_whatever_its_sign_code_says() {
+    let mut bytes = parse("D:(XA;;GA;;;WD;(@User.a == 1))", None).unwrap().as_bytes().to_vec();
+    let at = bytes.windows(9).position(|window| *window == [1, 0, 0, 0, 0, 0, 0, 0, 3]).unwrap();
+    bytes[at + 8] = 2;
+    let text = print(Descriptor::parse(&bytes).unwrap().as_ref(), None).unwrap();
+    assert_eq!(text, "D:(XA;;GA;;;WD;(@USER.a == 1))");
+    assert_eq!(canonical("D:(XA;;GA;;;WD;(@User.a == -1))"), "D:(XA;;GA;;;WD;(@USER.a == -1))");
+}
