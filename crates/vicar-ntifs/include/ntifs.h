@@ -1579,8 +1579,8 @@ PACCESS_TOKEN vicar_query_subject_context_token(_In_ PSECURITY_SUBJECT_CONTEXT S
  * hold no generic bits (RtlMapGenericMask first), may hold MAXIMUM_ALLOWED, and 0 answers PreviouslyGrantedAccess. A client below
  * SecurityImpersonation is refused. The subject context is locked during the check unless SubjectContextLocked says it is.
  * Owns    *Privileges, when not NULL afterwards, is freed with SeFreePrivileges.
- * Answer  TRUE with *GrantedAccess; FALSE with *AccessStatus: STATUS_ACCESS_DENIED, STATUS_BAD_IMPERSONATION_LEVEL,
- *         STATUS_PRIVILEGE_NOT_HELD, STATUS_GENERIC_NOT_MAPPED, STATUS_INVALID_SECURITY_DESCR; *GrantedAccess is 0 then.
+ * Answer  TRUE with *GrantedAccess; FALSE with *AccessStatus: STATUS_ACCESS_DENIED, also for generic bits,
+ *         STATUS_BAD_IMPERSONATION_LEVEL, STATUS_PRIVILEGE_NOT_HELD, STATUS_INVALID_SECURITY_DESCR; *GrantedAccess is 0 then.
  */
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTKERNELAPI BOOLEAN NTAPI SeAccessCheck(
     _In_ PSECURITY_DESCRIPTOR SecurityDescriptor, _In_ PSECURITY_SUBJECT_CONTEXT SubjectSecurityContext, _In_ BOOLEAN SubjectContextLocked,

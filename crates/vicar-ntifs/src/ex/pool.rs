@@ -47,7 +47,7 @@ pub(crate) fn clear() {
 
 /// Reports the blocks that are allocated still.
 pub(crate) fn report_held(what: &'static str) {
-    for (address, known) in blocks().take().unwrap_or_default() {
+    for (address, known) in blocks().clone().unwrap_or_default() {
         let tag = String::from_utf8_lossy(&known.tag.to_le_bytes()).into_owned();
         let detail = format!("{} bytes at {address:#x} with tag '{tag}' were never freed", known.length);
         report_at(Rule::PoolLeaked, what, known.site, detail);

@@ -32,7 +32,7 @@ static PREVIOUS: Routine = routine!(ExGetPreviousMode, PASSIVE_LEVEL, "ExGetPrev
 const STEP: u64 = 4;
 
 /// Returns the C form of a number.
-pub(super) fn id(number: u64) -> HANDLE {
+pub(crate) fn id(number: u64) -> HANDLE {
     without_provenance_mut(usize::try_from(number.saturating_mul(STEP)).unwrap_or(0))
 }
 

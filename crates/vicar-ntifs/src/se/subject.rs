@@ -16,6 +16,7 @@ use crate::current;
 use crate::entry::{Call, Routine, enter, routine};
 use crate::layout::{PACCESS_TOKEN, PEPROCESS, PETHREAD, SECURITY_SUBJECT_CONTEXT};
 use crate::object;
+use crate::ps::find;
 use crate::ptr::{self, Held};
 use crate::verifier::{Rule, book};
 
@@ -105,7 +106,7 @@ pub(crate) fn capture(call: &Call, thread: Option<&ThreadRef>, process: &Process
         ClientToken: client,
         ImpersonationLevel: level,
         PrimaryToken: object::give(call, process.reference_primary()),
-        ProcessAuditId: std::ptr::without_provenance_mut(usize::try_from(process.id()).unwrap_or(0)),
+        ProcessAuditId: find::id(process.id()),
     }
 }
 
