@@ -4,8 +4,7 @@
 //! routine was called from, for whoever reports something about the call.
 
 use std::cell::OnceCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicU8, Ordering};
 
 use vicar_nt::NtStatus;
 
@@ -25,12 +24,14 @@ pub(crate) struct Routine {
     pub(crate) page: &'static str,
     /// Where its code begins; whoever called it is the next frame.
     address: fn() -> usize,
+    /// How far above its [`Call`] the return address is on the stack; zero if that is not known yet.
+    return_at: AtomicIsize,
 }
 
 impl Routine {
     /// Describes a routine; use `routine!`.
     pub(crate) const fn new(name: &'static str, highest: KIRQL, page: &'static str, address: fn() -> usize) -> Self {
-        Self { name, highest, page, address }
+        Self { name, highest, page, address, return_at: AtomicIsize::new(0) }
     }
 
     pub(crate) fn address(&self) -> usize {
@@ -83,7 +84,10 @@ impl Call {
 
     /// Returns where the routine was called from; looked for when it is first asked for.
     pub(crate) fn site(&self) -> Site {
-        *self.site.get_or_init(|| Site::of_caller(self.routine.address()))
+        *self.site.get_or_init(|| {
+            let here = std::ptr::from_ref(self).addr();
+            Site::of_call(self.routine.address(), &self.routine.return_at, here)
+        })
     }
 
     /// Reports that something about this call is wrong.
@@ -102,9 +106,17 @@ pub(crate) fn enter<T>(routine: &'static Routine, body: impl FnOnce(&Call) -> T)
     if call.attention != QUIET {
         look(&call);
     }
-    match catch_unwind(AssertUnwindSafe(|| body(&call))) {
-        Ok(answer) => answer,
-        Err(_) => died(routine),
+    body(&call)
+}
+
+/// Leaving a routine. A panic is a fault of this library, and C code cannot be unwound through: the process ends with the
+/// routine's name before anything else happens.
+impl Drop for Call {
+    #[inline]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            died(self.routine);
+        }
     }
 }
 
@@ -139,7 +151,6 @@ fn look(call: &Call) {
     }
 }
 
-/// A panic is a fault of this library; C code cannot be unwound through.
 #[cold]
 fn died(routine: &Routine) -> ! {
     eprintln!("vicar-ntifs: a panic inside {} reached its C caller; the process ends", routine.name);

@@ -145,8 +145,23 @@ fn wrong(call: &Call, pointer: *mut c_void, kind: &str, found: Option<NotHeld>) 
 /// `None` for null and, as far as that can be told, for what is no such object; with the verifier on that is a finding.
 #[inline]
 pub(crate) fn look<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<Held<T>> {
+    match plain::<T>(call, pointer) {
+        Some(address) => Some(T::borrow_address(address)),
+        None => look_closer(call, pointer),
+    }
+}
+
+/// Returns the address of what a pointer is to, when no verifier wants to know and it is of the right kind.
+#[inline]
+fn plain<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<usize> {
+    let bits = pointer.addr();
+    let is_plain = bits & TAG_MASK == T::TAG && bits < KERNEL_HALF && !call.is_verified();
+    is_plain.then_some(bits & !TAG_MASK)
+}
+
+#[cold]
+fn look_closer<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<Held<T>> {
     match Place::of(pointer) {
-        Place::Address(tag, address) if tag == T::TAG && !call.is_verified() => Some(T::borrow_address(address)),
         Place::Number(id) => match T::find(&world::current().ledger, id) {
             Ok(object) => Some(Held::Owned(object)),
             Err(why) => {
@@ -167,8 +182,15 @@ pub(crate) fn look<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<Held<
 /// As for [`look`].
 #[inline]
 pub(crate) fn take<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<T> {
+    match plain::<T>(call, pointer) {
+        Some(address) => Some(T::from_address(address)),
+        None => take_closer(call, pointer),
+    }
+}
+
+#[cold]
+fn take_closer<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<T> {
     match Place::of(pointer) {
-        Place::Address(tag, address) if tag == T::TAG && !call.is_verified() => Some(T::from_address(address)),
         Place::Number(id) => take_by_number(call, pointer, id),
         Place::Null | Place::Gone | Place::Address(..) => {
             wrong(call, pointer, T::NAME, None);

@@ -79,6 +79,11 @@ pub(crate) fn read<T: Plain>(from: *const T) -> Option<T> {
     Some(unsafe { from.read_unaligned() })
 }
 
+/// Returns where a member of a structure is; null stays null.
+pub(crate) fn field<S, T>(of: *const S, offset: usize) -> *const T {
+    if of.is_null() { std::ptr::null() } else { of.wrapping_byte_add(offset).cast() }
+}
+
 /// Reads the `index`-th of an array of `T`; `None` for null.
 pub(crate) fn read_at<T: Plain>(from: *const T, index: usize) -> Option<T> {
     if from.is_null() { None } else { read(from.wrapping_add(index)) }
@@ -145,18 +150,21 @@ pub(crate) fn text(_call: &Call, from: *const c_char) -> Option<&str> {
     text.to_str().ok()
 }
 
+/// Reads how long a SID is; `None` for null, and for more than fifteen sub-authorities.
+fn sid_length(call: &Call, from: *const c_void) -> Option<usize> {
+    match bytes(call, from, 2)? {
+        [_, count @ 0..=15] => Some(usize::from(*count).saturating_mul(4).saturating_add(8)),
+        _ => None,
+    }
+}
+
 /// Reads a SID by its own count.
 ///
 /// # Errors
 /// - `STATUS_INVALID_SID` for null, a revision that is not 1, and more than fifteen sub-authorities.
 pub(crate) fn sid(call: &Call, from: *const c_void) -> Result<Sid, NtStatus> {
-    let head = bytes(call, from, 2).ok_or(NtStatus::INVALID_SID)?;
-    let &[_, count] = head else { return Err(NtStatus::INVALID_SID) };
-    if count > 15 {
-        return Err(NtStatus::INVALID_SID);
-    }
-    let whole =
-        bytes(call, from, usize::from(count).saturating_mul(4).saturating_add(8)).ok_or(NtStatus::INVALID_SID)?;
+    let length = sid_length(call, from).ok_or(NtStatus::INVALID_SID)?;
+    let whole = bytes(call, from, length).ok_or(NtStatus::INVALID_SID)?;
     Sid::parse(whole).map(|(sid, _)| sid).map_err(|_| NtStatus::INVALID_SID)
 }
 
@@ -200,7 +208,7 @@ pub(crate) fn descriptor(call: &Call, from: *const c_void) -> Result<Cow<'_, [u8
     let mut end = RELATIVE_HEAD;
     for offset in [head.Owner, head.Group] {
         if let Some(part) = part(from, offset) {
-            let length = sid(call, part).map_err(|_| WRONG)?.as_bytes().len();
+            let length = sid_length(call, part).ok_or(WRONG)?;
             end = end.max(end_of(offset, length).ok_or(WRONG)?);
         }
     }
@@ -333,6 +341,22 @@ impl<T> Export<T> {
     pub(crate) const fn new(value: T) -> Self {
         Self(value)
     }
+}
+
+/// Reads a word of the calling thread's stack.
+///
+/// The address must be that of a word in a frame that is in use: between a value of a caller and the top of the frame it is
+/// in.
+pub(crate) fn stack_word(at: usize) -> usize {
+    let word: *const usize = std::ptr::with_exposed_provenance(at);
+    if !word.is_aligned() {
+        return 0;
+    }
+    // SAFETY:
+    // 1. the caller says that the word is inside a frame of this thread that is in use, so it is mapped.
+    // 2. it is aligned, and every pattern is a number.
+    // 3. a volatile read is not moved or assumed about: the word belongs to the calling convention.
+    unsafe { word.read_volatile() }
 }
 
 /// What stands before a block of pool.

@@ -1,7 +1,9 @@
 //! Access checks of a subject context.
 
+use std::cell::Cell;
+
 use vicar_kernel::access::{Access, Granted};
-use vicar_nt::descriptor::DescriptorRef;
+use vicar_nt::descriptor::{Descriptor, DescriptorRef};
 use vicar_nt::privilege::PrivilegeMask;
 use vicar_nt::{GenericMapping, NtStatus, RequestedMask};
 
@@ -41,21 +43,33 @@ pub(crate) fn check(
     subject: &vicar_kernel::SubjectContext,
     question: Question,
 ) -> Result<Granted, NtStatus> {
-    let bytes = match question.descriptor.is_null() {
-        true => None,
-        false => Some(ptr::descriptor(call, question.descriptor)?),
+    let ask = |descriptor: Option<DescriptorRef<'_>>| {
+        subject.access_check(&Access {
+            descriptor,
+            desired: RequestedMask(question.desired),
+            previously_granted: RequestedMask(question.previous),
+            mapping: question.mapping,
+            mode: convert::mode(question.mode),
+        })
     };
-    let descriptor = match &bytes {
-        None => None,
-        Some(bytes) => Some(DescriptorRef::parse(bytes).map_err(|_| NtStatus::INVALID_SECURITY_DESCR)?),
+    if question.descriptor.is_null() {
+        return ask(None);
+    }
+    let bytes = ptr::descriptor(call, question.descriptor)?;
+    // Taken out for the time: the answer may end a session, whose routines may check access themselves.
+    let kept = LAST.take().filter(|kept| kept.as_bytes() == &*bytes);
+    let descriptor = match kept {
+        Some(kept) => kept,
+        None => Descriptor::parse(&bytes).map_err(|_| NtStatus::INVALID_SECURITY_DESCR)?,
     };
-    subject.access_check(&Access {
-        descriptor,
-        desired: RequestedMask(question.desired),
-        previously_granted: RequestedMask(question.previous),
-        mapping: question.mapping,
-        mode: convert::mode(question.mode),
-    })
+    let result = ask(Some(descriptor.as_ref()));
+    LAST.set(Some(descriptor));
+    result
+}
+
+thread_local! {
+    /// The descriptor that this thread asked about last, validated. It is used again for the same bytes.
+    static LAST: Cell<Option<Descriptor>> = const { Cell::new(None) };
 }
 
 /// Makes the set of the privileges that a check used; null when it used none.
@@ -134,12 +148,12 @@ fn ask(
     mapping: *const GENERIC_MAPPING,
     question: Question,
 ) -> Result<Granted, NtStatus> {
-    let subject = subject::view(call, subject).ok_or(NtStatus::ACCESS_DENIED)?;
     let Some(mapping) = ptr::read(mapping) else {
         call.report(Rule::NullArgument, "GenericMapping is NULL");
         return Err(NtStatus::ACCESS_DENIED);
     };
-    check(call, &subject, Question { mapping: convert::mapping(mapping), ..question })
+    let question = Question { mapping: convert::mapping(mapping), ..question };
+    subject::view(call, subject, |subject| check(call, subject, question)).ok_or(NtStatus::ACCESS_DENIED)?
 }
 
 #[cold]

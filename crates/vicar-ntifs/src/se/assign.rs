@@ -65,10 +65,11 @@ fn assign_security(call: &Call, asked: &Asked) -> Result<(), NtStatus> {
     let (parent, explicit) = (block(call, asked.parent)?, block(call, asked.explicit)?);
     let (parent, creator) = (parse(parent.as_ref())?, parse(explicit.as_ref())?);
     let state = subject::effective(call, asked.subject)?;
-    let view = subject::view(call, asked.subject).ok_or(NtStatus::INVALID_PARAMETER)?;
+    let owner = subject::view(call, asked.subject, |subject| *subject.primary().state().default_owner());
+    let owner = owner.ok_or(NtStatus::INVALID_PARAMETER)?;
     // Only a creator that asks for it gets entries for its clients through this server.
     let names_server = creator.is_some_and(|creator| creator.control().contains(Control::SERVER_SECURITY));
-    let server = names_server.then(|| *view.primary().state().default_owner());
+    let server = names_server.then_some(owner);
     let object_type = ptr::read(asked.object_type).map(convert::guid);
     let descriptor = assign(&NewObject {
         parent,

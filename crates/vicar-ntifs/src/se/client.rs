@@ -3,6 +3,8 @@
 //! A `SECURITY_CLIENT_CONTEXT` lives in the caller's memory and is read again at every call, so what a driver writes into
 //! it counts. One reference to `ClientToken` belongs to the structure.
 
+use std::mem::offset_of;
+
 use vicar_kernel::{ClientContext, Locality, OnOpen, Qos, Terms, ThreadRef, TokenRef};
 use vicar_nt::NtStatus;
 
@@ -10,8 +12,8 @@ use crate::convert;
 use crate::current;
 use crate::entry::{Call, Routine, enter, enter_status, planned, routine};
 use crate::layout::{
-    BOOLEAN, LUID, NTSTATUS, PETHREAD, SECURITY_CLIENT_CONTEXT, SECURITY_QUALITY_OF_SERVICE, SECURITY_SUBJECT_CONTEXT,
-    TOKEN_CONTROL, TOKEN_SOURCE,
+    BOOLEAN, LUID, NTSTATUS, PACCESS_TOKEN, PETHREAD, SECURITY_CLIENT_CONTEXT, SECURITY_QUALITY_OF_SERVICE,
+    SECURITY_SUBJECT_CONTEXT, TOKEN_CONTROL, TOKEN_SOURCE,
 };
 use crate::object;
 use crate::ptr::{self, Held};
@@ -168,8 +170,10 @@ pub unsafe extern "system" fn SeCreateClientSecurityFromSubjectContext(
         let captured = match planned(call) {
             Some(status) => Err(NtStatus(status.cast_unsigned())),
             None => qos(call, ClientSecurityQos).and_then(|qos| {
-                let subject = subject::view(call, SubjectContext).ok_or(NtStatus::INVALID_PARAMETER)?;
-                vicar_kernel::ClientContext::from_subject(&subject, qos, locality(ServerIsRemote))
+                subject::view(call, SubjectContext, |subject| {
+                    vicar_kernel::ClientContext::from_subject(subject, qos, locality(ServerIsRemote))
+                })
+                .ok_or(NtStatus::INVALID_PARAMETER)?
             }),
         };
         answer(store(call, ClientContext, ServerIsRemote, captured))
@@ -186,43 +190,51 @@ pub unsafe extern "system" fn SeCreateClientSecurityFromSubjectContext(
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn SeDeleteClientSecurity(ClientContext: *mut SECURITY_CLIENT_CONTEXT) {
     enter(&DELETE, |call| {
-        let Some(context) = ptr::read(ClientContext) else {
+        let at: *const PACCESS_TOKEN = member(ClientContext, offset_of!(SECURITY_CLIENT_CONTEXT, ClientToken));
+        let Some(token) = ptr::read(at) else {
             return call.report(Rule::NullArgument, "ClientContext is NULL");
         };
-        if call.is_verified() && !book::deleted(context.ClientToken.addr()) {
-            let why = if context.ClientToken.is_null() { "it holds no token" } else { "it was deleted before" };
+        if call.is_verified() && !book::deleted(token.addr()) {
+            let why = if token.is_null() { "it holds no token" } else { "it was deleted before" };
             return call
                 .report(Rule::ContextDeletedTwice, format!("the context {ClientContext:p} is not created: {why}"));
         }
-        if context.ClientToken.is_null() {
-            return;
+        if !token.is_null() {
+            ptr::write(at.cast_mut(), std::ptr::null_mut());
+            drop(object::take::<TokenRef>(call, token));
         }
-        let token = object::take::<TokenRef>(call, context.ClientToken);
-        ptr::write(ClientContext, SECURITY_CLIENT_CONTEXT { ClientToken: std::ptr::null_mut(), ..context });
-        drop(token);
     });
+}
+
+/// Where a member of a context is. Members are read one by one: they may have been written so just before.
+fn member<T>(of: *const SECURITY_CLIENT_CONTEXT, offset: usize) -> *const T {
+    ptr::field(of, offset)
 }
 
 /// Takes a client on, on the thread that is named or the calling one.
 fn impersonate(call: &Call, from: *const SECURITY_CLIENT_CONTEXT, thread: PETHREAD) -> Result<(), NtStatus> {
-    let Some(context) = ptr::read(from) else {
+    let token: *const PACCESS_TOKEN = member(from, offset_of!(SECURITY_CLIENT_CONTEXT, ClientToken));
+    let Some(token) = ptr::read(token) else {
         call.report(Rule::NullArgument, "ClientContext is NULL");
         return Err(NtStatus::INVALID_PARAMETER);
     };
-    if call.is_verified() && !book::is_created(context.ClientToken.addr()) {
+    if call.is_verified() && !book::is_created(token.addr()) {
         call.report(Rule::ContextNotCreated, format!("the context {from:p} is not created, or is deleted"));
         return Err(NtStatus::INVALID_PARAMETER);
     }
+    let flag = |offset: usize| ptr::read::<BOOLEAN>(member(from, offset)).unwrap_or(0);
+    let effective_only = if flag(offset_of!(SECURITY_CLIENT_CONTEXT, DirectlyAccessClientToken)) == 0 {
+        flag(offset_of!(SECURITY_CLIENT_CONTEXT, SecurityQos.EffectiveOnly))
+    } else {
+        flag(offset_of!(SECURITY_CLIENT_CONTEXT, DirectAccessEffectiveOnly))
+    };
+    let level: *const i32 = member(from, offset_of!(SECURITY_CLIENT_CONTEXT, SecurityQos.ImpersonationLevel));
     let terms = Terms {
-        level: convert::from_level(context.SecurityQos.ImpersonationLevel)?,
-        reach: convert::reach(if context.DirectlyAccessClientToken == 0 {
-            context.SecurityQos.EffectiveOnly
-        } else {
-            context.DirectAccessEffectiveOnly
-        }),
+        level: convert::from_level(ptr::read(level).unwrap_or(-1))?,
+        reach: convert::reach(effective_only),
         on_open: OnOpen::Copy,
     };
-    let token: Held<TokenRef> = object::look(call, context.ClientToken).ok_or(NtStatus::INVALID_PARAMETER)?;
+    let token: Held<TokenRef> = object::look(call, token).ok_or(NtStatus::INVALID_PARAMETER)?;
     on_thread(call, thread, |thread| thread.impersonate_token(&token, terms).map(drop))
 }
 

@@ -60,8 +60,9 @@ pub unsafe extern "system" fn SePrivilegeCheck(
             })
             .collect();
         let need = if control & ALL_NECESSARY == 0 { Need::Any } else { Need::All };
-        let Some(subject) = subject::view(call, SubjectContext) else { return 0 };
-        let holds = subject.privilege_check(&mut wanted, need, convert::mode(AccessMode));
+        let mode = convert::mode(AccessMode);
+        let holds = subject::view(call, SubjectContext, |subject| subject.privilege_check(&mut wanted, need, mode));
+        let Some(holds) = holds else { return 0 };
         for (index, entry) in wanted.iter().enumerate() {
             let entry = LUID_AND_ATTRIBUTES { Luid: convert::luid(entry.luid), Attributes: entry.attributes.bits() };
             ptr::write_at(entries, index, entry);

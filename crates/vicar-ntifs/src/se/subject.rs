@@ -3,8 +3,7 @@
 //! A `SECURITY_SUBJECT_CONTEXT` is not opaque: file systems put other tokens into it before a check. So it is read anew
 //! at every call, and nothing is remembered about it but by the verifier.
 
-use std::mem::ManuallyDrop;
-use std::ops::Deref;
+use std::mem::{ManuallyDrop, offset_of};
 use std::sync::Arc;
 
 use vicar_kernel::token::Snapshot;
@@ -29,54 +28,40 @@ static RELEASE: Routine = routine!(SeReleaseSubjectContext, PASSIVE_LEVEL, "SeRe
 static QUERY: Routine =
     routine!(vicar_query_subject_context_token, APC_LEVEL, "SeQuerySubjectContextToken (ntifs.h page)");
 
-/// A subject context as it stands in the caller's structure, for one call.
-pub(crate) enum View {
-    /// Made of the caller's own references, which stay the caller's.
-    Borrowed(ManuallyDrop<SubjectContext>),
-    /// Made of references that were taken for the call.
-    Owned(SubjectContext),
-}
-
-impl Deref for View {
-    type Target = SubjectContext;
-
-    fn deref(&self) -> &SubjectContext {
-        match self {
-            Self::Borrowed(subject) => subject,
-            Self::Owned(subject) => subject,
-        }
-    }
-}
-
-/// Reads a subject context.
+/// Reads a subject context and shows it to `action`, made of the caller's own references where they are addresses.
 ///
 /// # Returns
 /// `None` for null, and for fields that are no tokens. A level that is none counts as Anonymous: it authorises nothing.
-pub(crate) fn view(call: &Call, from: *const SECURITY_SUBJECT_CONTEXT) -> Option<View> {
-    let Some(context) = ptr::read(from) else {
+#[inline]
+pub(crate) fn view<R>(
+    call: &Call,
+    from: *const SECURITY_SUBJECT_CONTEXT,
+    action: impl FnOnce(&SubjectContext) -> R,
+) -> Option<R> {
+    // The fields, and not the whole: they may have been written one by one just before.
+    let Some(primary) = ptr::read(ptr::field(from, offset_of!(SECURITY_SUBJECT_CONTEXT, PrimaryToken))) else {
         call.report(Rule::NullArgument, "SubjectContext is NULL");
         return None;
     };
-    let level = convert::from_level(context.ImpersonationLevel).unwrap_or(ImpersonationLevel::Anonymous);
-    let client: Option<Held<TokenRef>> = match context.ClientToken.is_null() {
-        true => None,
-        false => Some(object::look(call, context.ClientToken)?),
-    };
-    Some(match (client, object::look::<TokenRef>(call, context.PrimaryToken)?) {
-        (None, Held::Borrowed(primary)) => View::Borrowed(ManuallyDrop::new(SubjectContext::from_parts(
-            None,
-            level,
-            ManuallyDrop::into_inner(primary),
-        ))),
-        (Some(Held::Borrowed(client)), Held::Borrowed(primary)) => {
-            let client = Some(ManuallyDrop::into_inner(client));
-            View::Borrowed(ManuallyDrop::new(SubjectContext::from_parts(
-                client,
-                level,
-                ManuallyDrop::into_inner(primary),
-            )))
+    let client: PACCESS_TOKEN = ptr::read(ptr::field(from, offset_of!(SECURITY_SUBJECT_CONTEXT, ClientToken)))?;
+    let primary: Held<TokenRef> = object::look(call, primary)?;
+    if client.is_null() {
+        return Some(match primary {
+            Held::Borrowed(primary) => {
+                let primary = ManuallyDrop::into_inner(primary);
+                action(&ManuallyDrop::new(SubjectContext::from_parts(None, ImpersonationLevel::Anonymous, primary)))
+            }
+            Held::Owned(primary) => action(&SubjectContext::from_parts(None, ImpersonationLevel::Anonymous, primary)),
+        });
+    }
+    let level = ptr::read(ptr::field(from, offset_of!(SECURITY_SUBJECT_CONTEXT, ImpersonationLevel)))?;
+    let level = convert::from_level(level).unwrap_or(ImpersonationLevel::Anonymous);
+    Some(match (object::look::<TokenRef>(call, client)?, primary) {
+        (Held::Borrowed(client), Held::Borrowed(primary)) => {
+            let (client, primary) = (ManuallyDrop::into_inner(client), ManuallyDrop::into_inner(primary));
+            action(&ManuallyDrop::new(SubjectContext::from_parts(Some(client), level, primary)))
         }
-        (client, primary) => View::Owned(SubjectContext::from_parts(client.map(owned), level, owned(primary))),
+        (client, primary) => action(&SubjectContext::from_parts(Some(owned(client)), level, owned(primary))),
     })
 }
 
@@ -93,8 +78,8 @@ fn owned(held: Held<TokenRef>) -> TokenRef {
 /// - `STATUS_BAD_IMPERSONATION_LEVEL` when there is a client below level Impersonation.
 /// - `STATUS_INVALID_PARAMETER` when it is no subject context.
 pub(crate) fn effective(call: &Call, from: *const SECURITY_SUBJECT_CONTEXT) -> Result<Arc<Snapshot>, NtStatus> {
-    let subject = view(call, from).ok_or(NtStatus::INVALID_PARAMETER)?;
-    subject.for_authorisation().map(|token| token.state())
+    view(call, from, |subject| subject.for_authorisation().map(|token| token.state()))
+        .ok_or(NtStatus::INVALID_PARAMETER)?
 }
 
 /// Captures a thread, or none, and a process into the caller's structure.

@@ -4,9 +4,34 @@
 //! thrown away with it.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Rule, Site, report_at};
+
+/// Mixes one address: pointers of a program are not chosen by an enemy.
+#[derive(Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        let number = u64::try_from(number).unwrap_or(u64::MAX);
+        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+    }
+}
+
+/// A table by address.
+type ByAddress<T> = HashMap<usize, T, BuildHasherDefault<Mix>>;
 
 /// A subject context that is captured.
 #[derive(Clone, Copy, Debug)]
@@ -19,11 +44,11 @@ struct Subject {
 #[derive(Debug, Default)]
 struct Book {
     /// By object: where each reference was taken that is not given back.
-    references: HashMap<usize, Vec<Site>>,
+    references: ByAddress<Vec<Site>>,
     /// By client token: where each context was created that is not deleted.
-    contexts: HashMap<usize, Vec<Site>>,
+    contexts: ByAddress<Vec<Site>>,
     /// By the structure's address.
-    subjects: HashMap<usize, Subject>,
+    subjects: ByAddress<Subject>,
 }
 
 static BOOK: Mutex<Option<Book>> = Mutex::new(None);
@@ -51,7 +76,7 @@ pub(crate) fn dereferenced(object: usize) -> bool {
     with(|book| drop_one(&mut book.references, object))
 }
 
-fn drop_one(of: &mut HashMap<usize, Vec<Site>>, key: usize) -> bool {
+fn drop_one(of: &mut ByAddress<Vec<Site>>, key: usize) -> bool {
     let Some(sites) = of.get_mut(&key) else { return false };
     let dropped = sites.pop().is_some();
     if sites.is_empty() {

@@ -1,6 +1,12 @@
 //! Where a routine was called from.
 
 use std::fmt;
+use std::sync::atomic::{AtomicIsize, Ordering};
+
+use crate::ptr;
+
+/// No frame of a routine of this library is larger.
+const MOST: usize = 0x1_0000;
 
 /// An instruction of the program; its name is looked up when it is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,11 +21,40 @@ impl Site {
     /// # Cost
     /// A walk over the frames of this library and one more.
     pub(crate) fn of_caller(callee: usize) -> Self {
-        let mut found = Self::UNKNOWN;
+        Self::walk(callee).map_or(Self::UNKNOWN, |(site, _)| site)
+    }
+
+    /// Like [`Site::of_caller`], for a call that keeps a value at `here` in its frame.
+    ///
+    /// The frame of a function is laid out the same every time, so the distance from the value to the return address is
+    /// looked for once, tested, and kept in `distance`.
+    ///
+    /// # Cost
+    /// One read of the stack after the first time.
+    pub(crate) fn of_call(callee: usize, distance: &AtomicIsize, here: usize) -> Self {
+        /// There is no return address on the stack where the frames say.
+        const NOWHERE: isize = -1;
+        match distance.load(Ordering::Relaxed) {
+            0 => {}
+            NOWHERE => return Self::of_caller(callee),
+            known => return Self(ptr::stack_word(here.wrapping_add_signed(known))),
+        }
+        let Some((site, above)) = Self::walk(callee) else { return Self::UNKNOWN };
+        // On x86-64 the caller's stack begins right above the return address.
+        let slot = above.wrapping_sub(size_of::<usize>());
+        let is_there = slot > here && slot.wrapping_sub(here) < MOST && ptr::stack_word(slot) == site.0;
+        let found = if is_there { slot.wrapping_sub(here).cast_signed() } else { NOWHERE };
+        distance.store(found, Ordering::Relaxed);
+        site
+    }
+
+    /// Returns the instruction after the call of `callee`, and where the caller's stack begins.
+    fn walk(callee: usize) -> Option<(Self, usize)> {
+        let mut found = None;
         let mut is_next = false;
         backtrace::trace(|frame| {
             if is_next {
-                found = Self(frame.ip().addr());
+                found = Some((Self(frame.ip().addr()), frame.sp().addr()));
                 return false;
             }
             is_next = frame.symbol_address().addr() == callee;
