@@ -14,12 +14,12 @@ use crate::anonymous::AnonymousLogon;
 use crate::handle::{OpenAs, right};
 use crate::impersonate::Outcome;
 use crate::object::{HandleValue, Handles, process_right, thread_right};
-use crate::policy::Profile;
+use crate::policy::{Profile, ThreadQuery};
 use crate::qos::Qos;
 use crate::subject::SubjectContext;
 use crate::thread::ThreadRef;
 use crate::token::query::QueryError;
-use crate::token::{Duplicate, Info, InfoClass, Setting, TokenKind, set};
+use crate::token::{Duplicate, Info, InfoClass, PrivilegesAdjusted, Setting, TokenKind, set};
 
 /// The class of `NtSetInformationThread` that puts a token on a thread.
 #[doc(alias = "ThreadImpersonationToken")]
@@ -127,9 +127,10 @@ impl Caller<'_> {
         if u32::from_le_bytes([l0, l1, l2, l3]) != 12 {
             return Err(NtStatus::INVALID_PARAMETER);
         }
-        let qos = Qos::parse(qos)?;
         let server = self.handles.thread(server, thread_right::IMPERSONATE)?;
         let client = self.handles.thread(client, thread_right::DIRECT_IMPERSONATION)?;
+        // The level is the capture's to judge, so a wrong handle is found before a wrong level.
+        let qos = Qos::parse(qos)?;
         server.impersonate_thread(&client, qos)
     }
 
@@ -150,8 +151,9 @@ impl Caller<'_> {
     /// Opens the token a thread wears.
     ///
     /// # Errors
-    /// - the handle statuses without [`thread_right::QUERY_INFORMATION`].
-    /// - as for [`ThreadRef::open_token`].
+    /// - the handle statuses without [`thread_right::QUERY_INFORMATION`]; [`ThreadQuery`] says whether
+    ///   [`thread_right::QUERY_LIMITED_INFORMATION`] is enough.
+    /// - as for [`ThreadRef::open_token`]. The thread is unchanged then.
     ///
     /// # NT
     /// `NtOpenThreadToken`. A user's wish for a kernel handle is not heard: there is only one kind of handle here.
@@ -164,8 +166,17 @@ impl Caller<'_> {
         desired: RequestedMask,
         open_as: OpenAs,
     ) -> Result<HandleValue, NtStatus> {
-        let thread = self.handles.thread(thread, thread_right::QUERY_INFORMATION)?;
-        self.handles.add_token(thread.open_token(self.thread, desired, open_as)?)
+        let enough = match self.thread.system().policy().thread_query {
+            ThreadQuery::Full => thread_right::QUERY_INFORMATION,
+            ThreadQuery::Limited => thread_right::QUERY_LIMITED_INFORMATION,
+        };
+        let thread = match self.handles.thread(thread, thread_right::QUERY_INFORMATION) {
+            Err(NtStatus::ACCESS_DENIED) => self.handles.thread(thread, enough)?,
+            looked_up => looked_up?,
+        };
+        // First, because opening may put the copy that is opened on the thread, and a call that fails changes nothing.
+        let name = self.handles.reserve()?;
+        Ok(name.name_token(thread.open_token(self.thread, desired, open_as)?))
     }
 
     /// Opens the primary token of a process.
@@ -248,6 +259,26 @@ impl Caller<'_> {
             Some(changes) => token.adjust_privileges(changes).status(),
             None => token.disable_all_privileges().status(),
         })
+    }
+
+    /// Enables, disables and removes privileges for a caller that wants to know the state before and has room for `room`
+    /// changed privileges.
+    ///
+    /// # Errors
+    /// - the handle statuses without [`right::ADJUST_PRIVILEGES`] and [`right::QUERY`].
+    /// - `STATUS_BUFFER_TOO_SMALL` when more privileges would change; nothing is changed then.
+    ///
+    /// # NT
+    /// `NtAdjustPrivilegesToken` with a buffer for the previous state.
+    #[doc(alias = "NtAdjustPrivilegesToken")]
+    pub fn adjust_privileges_reporting(
+        &self,
+        token: HandleValue,
+        changes: &[LuidAndAttributes],
+        room: usize,
+    ) -> Result<PrivilegesAdjusted, NtStatus> {
+        let token = self.handles.token(token)?;
+        token.demand(right::ADJUST_PRIVILEGES.union(right::QUERY))?.adjust_privileges_reporting(changes, room)
     }
 
     /// Enables and disables groups.

@@ -121,6 +121,27 @@ pub struct Handles {
     table: Mutex<Table>,
 }
 
+/// A number that names nothing yet. Dropping it gives back what was paid.
+#[derive(Debug)]
+pub(crate) struct Reserved<'a> {
+    handles: &'a Handles,
+    number: u32,
+    charge: Charge,
+}
+
+impl Reserved<'_> {
+    fn name(self, object: Object) -> HandleValue {
+        let Self { handles, number, charge } = self;
+        handles.table().entries.insert(number, Entry { object, _charge: charge });
+        HandleValue(number)
+    }
+
+    /// Names an opened token.
+    pub(crate) fn name_token(self, token: TokenHandle) -> HandleValue {
+        self.name(Object::Token(token))
+    }
+}
+
 fn demand(granted: AccessMask, right: AccessMask) -> Result<(), NtStatus> {
     if granted.contains(right) { Ok(()) } else { Err(NtStatus::ACCESS_DENIED) }
 }
@@ -135,13 +156,20 @@ impl Handles {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn insert(&self, object: Object) -> Result<HandleValue, NtStatus> {
+    /// Pays for a name and takes a number before there is something to name: what follows cannot fail for want of one.
+    ///
+    /// # Errors
+    /// - `STATUS_INSUFFICIENT_RESOURCES`, `STATUS_QUOTA_EXCEEDED` from the pool.
+    pub(crate) fn reserve(&self) -> Result<Reserved<'_>, NtStatus> {
         let charge = self.system.pool().charge(Purpose::Handle, size_of::<Entry>())?;
         let mut table = self.table();
         let number = table.last.checked_add(4).ok_or(NtStatus::INSUFFICIENT_RESOURCES)?;
         table.last = number;
-        table.entries.insert(number, Entry { object, _charge: charge });
-        Ok(HandleValue(number))
+        Ok(Reserved { handles: self, number, charge })
+    }
+
+    fn insert(&self, object: Object) -> Result<HandleValue, NtStatus> {
+        Ok(self.reserve()?.name(object))
     }
 
     /// Names an opened token.

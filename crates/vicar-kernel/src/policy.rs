@@ -150,6 +150,15 @@ pub enum Raising {
     AsTheGateSays,
 }
 
+/// Opening a thread's token by a handle of the thread: which right to the thread is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreadQuery {
+    /// The right to query it.
+    Full,
+    /// The right to query a little about it, as is enough for a process from Vista on.
+    Limited,
+}
+
 /// The answers to every open question, one field a question.
 ///
 /// Start from [`Policy::strict`] and change the fields that must differ.
@@ -182,6 +191,8 @@ pub struct Policy {
     pub missing_routine: MissingRoutine,
     /// Raising an untrusted thread.
     pub raising: Raising,
+    /// Opening a thread's token.
+    pub thread_query: ThreadQuery,
 }
 
 impl Policy {
@@ -204,6 +215,7 @@ impl Policy {
             powerful_privileges: PowerfulPrivileges::NeedHighIntegrity,
             missing_routine: MissingRoutine::NotFound,
             raising: Raising::Refused,
+            thread_query: ThreadQuery::Full,
         }
     }
 
@@ -223,6 +235,7 @@ impl Policy {
             powerful_privileges: PowerfulPrivileges::AtAnyIntegrity,
             missing_routine: MissingRoutine::InsufficientResources,
             raising: Raising::AsTheGateSays,
+            thread_query: ThreadQuery::Limited,
         }
     }
 }

@@ -109,7 +109,7 @@ impl Process {
         KnownPrimary { exchanges: self.exchanges.load(Ordering::Relaxed), slot: Arc::clone(primary.slot()) }
     }
 
-    /// Replaces the primary token by another and returns the one that was in force.
+    /// Replaces the primary token by another and returns the one that was in force, which may be the same.
     ///
     /// A gate decision that is under way uses either the old token or the new one, whole.
     ///
@@ -125,6 +125,12 @@ impl Process {
     /// is never changed behind its back.
     #[doc(alias = "ProcessAccessToken")]
     pub fn replace_primary(&self, primary: TokenRef) -> Result<TokenRef, NtStatus> {
+        // Nothing is in the way of a token that is in force already.
+        let current = self.reference_primary();
+        if primary.is_same(&current) {
+            return Ok(current);
+        }
+        drop(current);
         claim(&self.system, &primary)?;
         loop {
             let current = self.reference_primary();

@@ -287,7 +287,8 @@ impl<L: Listener> Walk<'_, L> {
     /// Whether user and integrity speak for constrained impersonation too.
     fn is_same_user(&self) -> bool {
         let GateInput { process, token, .. } = self.input;
-        token.user == process.user && token.integrity <= process.integrity
+        let (of_token, of_process) = self.integrity_levels();
+        token.user == process.user && of_token <= of_process
     }
 
     /// G11.

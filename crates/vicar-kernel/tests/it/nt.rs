@@ -14,7 +14,9 @@ use vicar_kernel::{
 use vicar_nt::token::{Filter, FilterFlags, TokenFlags};
 use vicar_nt::{AccessMask, Group, GroupAttributes, NtStatus, Privilege, RequestedMask, well_known};
 
-use crate::fixture::{Anonymous, Identification, Imp, STATIC, Who, World, at, imp, terms, user_a, user_b};
+use crate::fixture::{
+    Anonymous, Identification, Imp, STATIC, Who, World, at, context, disabled, enabled, imp, terms, user_a, user_b,
+};
 
 pub(crate) const NOTHING: Filter<'_> = Filter { flags: FilterFlags::empty(), disable: &[], delete: &[], restrict: &[] };
 
@@ -406,7 +408,10 @@ fn replacing_a_process_token_takes_the_privilege_unless_it_is_in_the_family() {
     let family = program.token(child.clone(), right::ASSIGN_PRIMARY);
     assert_eq!(program.call().set_process_token(process, family), Ok(()));
     assert!(target.reference_primary().is_same(&child));
-    assert_eq!(program.call().set_process_token(process, family), Err(NtStatus::TOKEN_ALREADY_IN_USE));
+    // Once more is no change; another process may not have it.
+    assert_eq!(program.call().set_process_token(process, family), Ok(()));
+    let other = program.handles.add_process(&world.process(Who::A), process_right::SET_INFORMATION).unwrap();
+    assert_eq!(program.call().set_process_token(other, family), Err(NtStatus::TOKEN_ALREADY_IN_USE));
 }
 
 #[test]
@@ -426,4 +431,109 @@ fn a_closed_handle_names_nothing_and_its_object_is_released() {
     let source = program.token(own, right::QUERY);
     assert_eq!(program.call().duplicate_token(source, None, wanted), Err(NtStatus::ACCESS_DENIED));
     assert_ne!(user_a(), user_b());
+}
+
+#[test]
+fn an_open_that_finds_no_room_for_its_handle_leaves_the_thread_as_it_was() {
+    let world = World::new();
+    let thread = world.thread(Who::Sys);
+    let handles = Handles::new(&world.system);
+    let caller = Caller { thread: &thread, handles: &handles };
+    let named = handles.add_thread(&thread, thread_right::ALL).unwrap();
+    let _ = thread.impersonate(&context(&world, Who::B, Imp)).unwrap();
+    let before = thread.reference_impersonation().unwrap();
+    let pool = world.system.pool();
+    let first = pool.charge_count();
+    let opened = caller.open_thread_token(named, right::QUERY.into(), OpenAs::Process).unwrap();
+    let charges = pool.charge_count() - first;
+    handles.close(opened).unwrap();
+    assert!(charges >= 2 && !thread.reference_impersonation().unwrap().token.is_same(&before.token));
+    for nth in 1..=charges {
+        thread.revert();
+        let _ = thread.impersonate_token(&before.token, before.terms()).unwrap();
+        pool.fail_nth(nth);
+        let refused = caller.open_thread_token(named, right::QUERY.into(), OpenAs::Process);
+        assert_eq!(refused, Err(NtStatus::INSUFFICIENT_RESOURCES), "charge {nth}");
+        let after = thread.reference_impersonation().unwrap();
+        assert!(after.token.is_same(&before.token) && after.copy_on_open, "charge {nth}");
+        assert_eq!(handles.count(), 1);
+    }
+    // Refused for other reasons: the number is taken, the room for it given back.
+    let in_use = pool.in_use_bytes();
+    thread.revert();
+    let none = caller.open_thread_token(named, right::QUERY.into(), OpenAs::Process);
+    assert_eq!((none, pool.in_use_bytes()), (Err(NtStatus::NO_TOKEN), in_use));
+}
+
+#[test]
+fn a_wrong_handle_is_found_before_a_wrong_level_and_a_wrong_length_before_both() {
+    let world = World::new();
+    let thread = world.thread(Who::Sys);
+    let handles = Handles::new(&world.system);
+    let caller = Caller { thread: &thread, handles: &handles };
+    let good = handles.add_thread(&thread, thread_right::ALL).unwrap();
+    let mut qos = STATIC.to_bytes();
+    qos[4] = 4;
+    let asked = |server, client, qos| caller.impersonate_thread(server, client, qos);
+    assert_eq!(asked(HandleValue::NULL, good, qos), Err(NtStatus::INVALID_HANDLE));
+    assert_eq!(asked(good, HandleValue::NULL, qos), Err(NtStatus::INVALID_HANDLE));
+    assert_eq!(asked(good, good, qos), Err(NtStatus::INVALID_PARAMETER));
+    qos[0] = 11;
+    assert_eq!(asked(HandleValue::NULL, good, qos), Err(NtStatus::INVALID_PARAMETER));
+    assert!(!thread.is_impersonating());
+}
+
+#[test]
+fn the_previous_state_of_privileges_takes_the_right_to_query() {
+    let world = World::new();
+    let thread = world.thread(Who::A);
+    let handles = Handles::new(&world.system);
+    let caller = Caller { thread: &thread, handles: &handles };
+    let token = world.imp(Who::A, Imp);
+    let changes = [enabled(Privilege::Shutdown), disabled(Privilege::ChangeNotify)];
+    let open = |rights| handles.add_token(TokenHandle::with_rights(token.clone(), rights)).unwrap();
+    for weak in [right::ADJUST_PRIVILEGES, right::QUERY] {
+        let refused = caller.adjust_privileges_reporting(open(weak), &changes, 2);
+        assert_eq!(refused.map(|adjusted| adjusted.changed), Err(NtStatus::ACCESS_DENIED));
+    }
+    let both = open(right::ADJUST_PRIVILEGES.union(right::QUERY));
+    let small = caller.adjust_privileges_reporting(both, &changes, 1).map(|adjusted| adjusted.changed);
+    assert_eq!(small, Err(NtStatus::BUFFER_TOO_SMALL));
+    let state = token.state_id();
+    let done = caller.adjust_privileges_reporting(both, &changes, 2).unwrap();
+    assert!(done.changed && done.previous.is_enabled(Privilege::ChangeNotify) && token.state_id() != state);
+}
+
+#[test]
+fn the_right_to_query_a_little_opens_a_thread_token_under_the_compatible_policy_only() {
+    for (policy, opens) in [(Policy::strict(), false), (Policy::compatible(), true)] {
+        let world = World::with(Profile::V4, policy);
+        let thread = world.thread(Who::Sys);
+        let handles = Handles::new(&world.system);
+        let caller = Caller { thread: &thread, handles: &handles };
+        let _ = thread.impersonate(&context(&world, Who::B, Imp)).unwrap();
+        let limited = handles.add_thread(&thread, thread_right::QUERY_LIMITED_INFORMATION).unwrap();
+        let opened = caller.open_thread_token(limited, right::QUERY.into(), OpenAs::Process);
+        assert_eq!(opened.is_ok(), opens);
+        let neither = handles.add_thread(&thread, thread_right::IMPERSONATE).unwrap();
+        let refused = caller.open_thread_token(neither, right::QUERY.into(), OpenAs::Process);
+        assert_eq!(refused, Err(NtStatus::ACCESS_DENIED));
+        let primary = handles.add_process(thread.process(), thread_right::ALL).unwrap();
+        let mismatch = caller.open_thread_token(primary, right::QUERY.into(), OpenAs::Process);
+        assert_eq!(mismatch, Err(NtStatus::OBJECT_TYPE_MISMATCH));
+    }
+}
+
+#[test]
+fn a_process_may_be_given_the_token_it_has() {
+    let world = World::new();
+    let process = world.process(Who::A);
+    let token = process.reference_primary();
+    assert!(process.replace_primary(token.clone()).unwrap().is_same(&token));
+    assert!(process.reference_primary().is_same(&token) && token.is_in_use());
+    // Another process may not have it.
+    let other = world.process(Who::A);
+    assert_eq!(other.replace_primary(token.clone()).map(drop), Err(NtStatus::TOKEN_ALREADY_IN_USE));
+    drop(process);
+    assert!(!token.is_in_use());
 }
