@@ -179,3 +179,9 @@ fn someone(seed: u8) -> TokenState {
     }
     token.build().expect("a token")
 }
+
+/// What one process reads of another's is a message that means itself, or none.
+pub fn messages(data: &[u8]) {
+    vicar_os::elevated::judge_message(data);
+    vicar_os::sealed::judge_message(data);
+}

@@ -15,6 +15,7 @@ pub mod adapter;
 pub mod capability;
 mod client;
 pub mod delegation;
+pub mod elevated;
 mod enter;
 pub mod fs;
 mod identity;

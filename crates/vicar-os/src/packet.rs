@@ -2,6 +2,7 @@
 
 use crate::{KernelGid, KernelUid, UnixIdentity};
 use core::mem::MaybeUninit;
+use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -84,6 +85,39 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlag
         return Ok(Received::End);
     }
     Ok(Received::Message { len: message.bytes, descriptors })
+}
+
+/// Puts bytes into memory that nobody can change any more.
+pub(crate) fn write_memory(bytes: &[u8]) -> Result<OwnedFd, Errno> {
+    let memory = rustix::fs::memfd_create(c"vicar", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let written = rustix::io::write(&memory, rest)?;
+        rest = rest.get(written..).ok_or(Errno::IO)?;
+    }
+    rustix::fs::fcntl_add_seals(&memory, WHOLE | SealFlags::SEAL)?;
+    Ok(memory)
+}
+
+/// What makes memory unchangeable.
+const WHOLE: SealFlags = SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW);
+
+/// Reads memory that nobody can change; `None` for any other descriptor, and for more than `most` bytes.
+pub(crate) fn read_memory(memory: &OwnedFd, most: usize) -> Option<Vec<u8>> {
+    if !rustix::fs::fcntl_get_seals(memory).ok()?.contains(WHOLE) {
+        return None;
+    }
+    let size = rustix::fs::fstat(memory).ok()?.st_size;
+    let len = usize::try_from(size).ok().filter(|len| *len <= most)?;
+    let mut bytes = vec![0; len];
+    let mut done = 0;
+    while done < len {
+        match rustix::io::pread(memory, bytes.get_mut(done..)?, u64::try_from(done).ok()?).ok()? {
+            0 => return None,
+            count => done = done.checked_add(count)?,
+        }
+    }
+    Some(bytes)
 }
 
 /// Reads what another process wrote: total functions, little-endian numbers, nothing left over.
@@ -177,6 +211,8 @@ mod tests {
     use super::*;
     use std::os::fd::AsFd as _;
 
+    const MOST: usize = 64 << 20;
+
     fn taken(received: Received) -> (usize, usize) {
         match received {
             Received::Message { len, descriptors } => (len, descriptors.len()),
@@ -203,5 +239,24 @@ mod tests {
         drop(near);
         assert!(matches!(receive(far.as_fd(), &mut buffer, RecvFlags::empty()), Ok(Received::End)));
         assert_eq!(send(far.as_fd(), b"x", &[], SendFlags::empty()), Err(Errno::PIPE));
+    }
+
+    #[test]
+    fn only_memory_that_cannot_change_is_read() {
+        let bytes: Vec<u8> = (0..200_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+        let memory = write_memory(&bytes).unwrap();
+        assert_eq!(read_memory(&memory, MOST), Some(bytes));
+        assert_eq!(rustix::io::pwrite(&memory, b"x", 0), Err(Errno::PERM));
+        let open = rustix::fs::memfd_create(c"t", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+        rustix::io::write(&open, b"x").unwrap();
+        assert_eq!(read_memory(&open, MOST), None);
+        rustix::fs::fcntl_add_seals(&open, SealFlags::SHRINK | SealFlags::GROW).unwrap();
+        assert_eq!(read_memory(&open, MOST), None);
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        assert_eq!(read_memory(&OwnedFd::from(file), MOST), None);
+        let long = rustix::fs::memfd_create(c"t", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+        rustix::fs::ftruncate(&long, u64::try_from(MOST).unwrap() + 1).unwrap();
+        rustix::fs::fcntl_add_seals(&long, WHOLE).unwrap();
+        assert_eq!(read_memory(&long, MOST), None);
     }
 }

@@ -3,7 +3,7 @@
 use super::file::{self, Expected, FileAccess, FileAnswer, FileRequest, Told};
 use super::job::{Accept, JobAnswer, Refused, Wanted, inspect};
 use super::order::{Report, decode_report};
-use super::{BELL, FileError, INLINE, JOB, JobId, LARGE_JOB, MAX_MESSAGE_LEN, SealedError, worker};
+use super::{BELL, FileError, INLINE, JOB, JobId, LARGE_JOB, MAX_LARGE, MAX_MESSAGE_LEN, SealedError};
 use crate::fs::Kind;
 use crate::packet::{self, Received};
 use crate::sys::shm::Shared;
@@ -85,7 +85,7 @@ impl Exchange {
             message.extend_from_slice(bytes);
             self.send(&message, descriptors)?;
         } else {
-            let memory = worker::write_whole(bytes).map_err(failed("memfd_create"))?;
+            let memory = packet::write_memory(bytes).map_err(failed("memfd_create"))?;
             let all: Vec<BorrowedFd<'_>> =
                 core::iter::once(memory.as_fd()).chain(descriptors.iter().copied()).collect();
             self.send(&[LARGE_JOB, low, high], &all)?;
@@ -94,9 +94,10 @@ impl Exchange {
         let mut received = received.into_iter();
         let bytes = match self.buffer.get(..len) {
             Some([JOB, bytes @ ..]) => bytes.to_vec(),
-            Some([LARGE_JOB]) => {
-                received.next().and_then(|memory| worker::read_whole(&memory)).ok_or(SealedError::BadAnswer)?
-            }
+            Some([LARGE_JOB]) => received
+                .next()
+                .and_then(|memory| packet::read_memory(&memory, MAX_LARGE))
+                .ok_or(SealedError::BadAnswer)?,
             _ => return Err(SealedError::BadAnswer),
         };
         let descriptors: Vec<OwnedFd> = received.collect();
@@ -250,7 +251,7 @@ mod tests {
         assert_eq!(call(&mut worker, Accept::bytes(usize::MAX)), Err(SealedError::BadAnswer));
         worker.says(&[LARGE_JOB], &[]);
         assert_eq!(call(&mut worker, Accept::bytes(usize::MAX)), Err(SealedError::BadAnswer));
-        let large = worker::write_whole(&[7; 100]).unwrap();
+        let large = packet::write_memory(&[7; 100]).unwrap();
         worker.says(&[LARGE_JOB], &[large.as_fd()]);
         assert_eq!(call(&mut worker, Accept::bytes(99)), Err(SealedError::BadAnswer));
         let null = file("/dev/null", OFlags::RDWR);
@@ -270,7 +271,7 @@ mod tests {
             words in prop::collection::vec(any::<u64>(), 0..24),
         ) {
             let mut worker = hostile();
-            let all = [file(&own(), OFlags::RDONLY), file("/", OFlags::PATH), worker::write_whole(b"x").unwrap()];
+            let all = [file(&own(), OFlags::RDONLY), file("/", OFlags::PATH), packet::write_memory(b"x").unwrap()];
             let files: Vec<BorrowedFd<'_>> = files.iter().map(|&which| all[which].as_fd()).collect();
             words.iter().enumerate().for_each(|(index, word)| worker.answers.store(index, word & 0xFF_0000_0007).unwrap());
             let mut bytes = bytes;

@@ -19,7 +19,7 @@ pub enum Purpose {
 }
 
 /// Installs the filter of a purpose on the calling thread.
-pub(super) fn install(purpose: Purpose, bounds: &Bounds) -> Result<(), Errno> {
+pub(crate) fn install(purpose: Purpose, bounds: &Bounds) -> Result<(), Errno> {
     let (rules, otherwise) = rules(purpose, bounds);
     seccomp::install(&rules, otherwise)
 }

@@ -40,6 +40,7 @@ pub use bounds::{Beneath, Bounds, NoLandlock, landlock_version};
 pub use error::{FileError, SealedError};
 pub use file::{FileAccess, FileAnswer, FileRequest, MAX_BATCH};
 pub use filter::Purpose;
+pub(crate) use filter::install as install_filter;
 pub use job::{Accept, Job, JobAnswer, JobRequest};
 pub use seal::{Limits, Seal, SealError, Sealed, seal};
 pub use workers::{SealedWorkers, Worker};
@@ -221,6 +222,17 @@ impl Sealer {
 
     pub(crate) fn jobs(&self) -> usize {
         self.inner.jobs.len()
+    }
+}
+
+/// Reads bytes as an order, and as a worker's first report, and makes sure that what is one means itself. For fuzzing.
+#[doc(hidden)]
+pub fn judge_message(bytes: &[u8]) {
+    if let Some(order) = order::decode(bytes) {
+        assert_eq!(order::encode(&order).as_deref(), Some(bytes));
+    }
+    if let Some(report) = order::decode_report(bytes) {
+        assert_eq!(order::decode_report(&order::encode_report(&report)), Some(report));
     }
 }
 

@@ -5,7 +5,7 @@ use super::order::{self, MAX_ORDER_LEN, Order, Report};
 use super::worker::{self, Handed};
 use super::{START, SealerOptions};
 use crate::packet::{self, Received};
-use crate::supervisor::apart::{be_apart, descriptor};
+use crate::supervisor::apart::{be_apart, descriptor, see_off};
 use crate::supervisor::{ForkError, Operation};
 use crate::switch::powers;
 use crate::sys::fork::{self, Side};
@@ -15,6 +15,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use rustix::thread::CapabilitySet;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Duration;
 
 /// What the sealer keeps: becoming somebody, emptying the bounding set and locking the secure bits while at it, and ending
 /// a worker that does not end by itself.
@@ -22,6 +23,9 @@ const KEPT: CapabilitySet =
     CapabilitySet::SETUID.union(CapabilitySet::SETGID).union(CapabilitySet::SETPCAP).union(CapabilitySet::KILL);
 /// What it cannot do without.
 const NEEDED: CapabilitySet = CapabilitySet::SETUID.union(CapabilitySet::SETGID).union(CapabilitySet::KILL);
+
+/// Longest time that a sealer which is to end waits for its workers to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What the sealer says when it is there: one zero byte, or why it is not.
 pub(super) const READY: [u8; 8] = [0; 8];
@@ -125,6 +129,7 @@ impl Sealer<'_> {
         // Whoever is left is killed by the kernel as well, when this process ends.
         self.workers.iter().for_each(|worker| end(worker.process));
         children().into_iter().for_each(end);
+        see_off(self.workers.into_iter().map(|worker| (worker.process, worker.ended)).collect(), LAST_WORDS);
         code
     }
 
@@ -199,7 +204,7 @@ impl Sealer<'_> {
         if self.workers.len() >= self.most {
             return Err((handed.socket, Report::Full));
         }
-        let read = worker::read_whole(order).filter(|bytes| bytes.len() <= MAX_ORDER_LEN);
+        let read = packet::read_memory(order, MAX_ORDER_LEN);
         let Some(order) = read.and_then(|bytes| order::decode(&bytes)) else {
             return Err((handed.socket, failed("order", Errno::INVAL)));
         };
@@ -245,7 +250,7 @@ pub(super) fn send_order(
         move |errno: Errno| super::SealedError::Failed { operation, errno: errno.raw_os_error() }
     };
     let bytes = order::encode(order).ok_or(super::SealedError::BadPlan)?;
-    let memory = worker::write_whole(&bytes).map_err(failed("memfd_create"))?;
+    let memory = packet::write_memory(&bytes).map_err(failed("memfd_create"))?;
     let [worker, line, requests, answers] = descriptors;
     let all = [memory.as_fd(), worker.as_fd(), line.as_fd(), requests.as_fd(), answers.as_fd()];
     packet::send(socket.as_fd(), &[START], &all, SendFlags::empty()).map_err(|errno| match errno {

@@ -10,7 +10,7 @@ use crate::supervisor::apart::{be_apart, descriptor};
 use crate::switch::irrevocable::drop_to;
 use crate::sys::fork;
 use crate::sys::shm::{Shared, Use};
-use rustix::fs::{MemfdFlags, Mode, OFlags, ResolveFlags, SealFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 use rustix::process::{Pid, Signal};
@@ -124,7 +124,7 @@ impl<'a> Worker<'a> {
             [LARGE_JOB, low, high] => {
                 let job = self.jobs.get(usize::from(u16::from_le_bytes([*low, *high])))?;
                 let mut descriptors = descriptors.into_iter();
-                let bytes = read_whole(&descriptors.next()?)?;
+                let bytes = packet::read_memory(&descriptors.next()?, MAX_LARGE)?;
                 let answer = (job.run)(JobRequest { bytes: &bytes, descriptors: descriptors.collect() });
                 self.hand_over(&answer)
             }
@@ -158,65 +158,8 @@ impl<'a> Worker<'a> {
             message.extend_from_slice(&answer.bytes);
             return packet::send(self.socket, &message, &descriptors, SendFlags::empty()).ok();
         }
-        let large = write_whole(&answer.bytes).ok()?;
+        let large = packet::write_memory(&answer.bytes).ok()?;
         descriptors.insert(0, large.as_fd());
         packet::send(self.socket, &[LARGE_JOB], &descriptors, SendFlags::empty()).ok()
-    }
-}
-
-/// Puts bytes into memory that nobody can change any more.
-pub(super) fn write_whole(bytes: &[u8]) -> Result<OwnedFd, Errno> {
-    let memory = rustix::fs::memfd_create(c"vicar", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let written = rustix::io::write(&memory, rest)?;
-        rest = rest.get(written..).ok_or(Errno::IO)?;
-    }
-    rustix::fs::fcntl_add_seals(&memory, WHOLE | SealFlags::SEAL)?;
-    Ok(memory)
-}
-
-/// What makes memory unchangeable.
-const WHOLE: SealFlags = SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW);
-
-/// Reads memory that nobody can change; `None` for any other descriptor, and for more than [`MAX_LARGE`] bytes.
-pub(super) fn read_whole(memory: &OwnedFd) -> Option<Vec<u8>> {
-    if !rustix::fs::fcntl_get_seals(memory).ok()?.contains(WHOLE) {
-        return None;
-    }
-    let size = rustix::fs::fstat(memory).ok()?.st_size;
-    let len = usize::try_from(size).ok().filter(|len| *len <= MAX_LARGE)?;
-    let mut bytes = vec![0; len];
-    let mut done = 0;
-    while done < len {
-        match rustix::io::pread(memory, bytes.get_mut(done..)?, u64::try_from(done).ok()?).ok()? {
-            0 => return None,
-            count => done = done.checked_add(count)?,
-        }
-    }
-    Some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_memory_that_cannot_change_is_read() {
-        let bytes: Vec<u8> = (0..200_000_u32).map(|number| number.to_le_bytes()[0]).collect();
-        let memory = write_whole(&bytes).unwrap();
-        assert_eq!(read_whole(&memory), Some(bytes));
-        assert_eq!(rustix::io::pwrite(&memory, b"x", 0), Err(Errno::PERM));
-        let open = rustix::fs::memfd_create(c"t", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
-        rustix::io::write(&open, b"x").unwrap();
-        assert_eq!(read_whole(&open), None);
-        rustix::fs::fcntl_add_seals(&open, SealFlags::SHRINK | SealFlags::GROW).unwrap();
-        assert_eq!(read_whole(&open), None);
-        let file = std::fs::File::open("/proc/self/exe").unwrap();
-        assert_eq!(read_whole(&OwnedFd::from(file)), None);
-        let long = rustix::fs::memfd_create(c"t", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
-        rustix::fs::ftruncate(&long, u64::try_from(MAX_LARGE).unwrap() + 1).unwrap();
-        rustix::fs::fcntl_add_seals(&long, WHOLE).unwrap();
-        assert_eq!(read_whole(&long), None);
     }
 }

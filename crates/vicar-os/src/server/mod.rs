@@ -31,9 +31,9 @@ use std::sync::atomic::Ordering;
 use vicar_kernel::{
     Locality, LogonKind, ProcessRef, Qos, Reach, System, Thread, ThreadRef, TokenKind, TokenRef, TokenSpec, Tracking,
 };
-use vicar_nt::privilege::{LuidAndAttributes, PrivilegeAttributes};
+use vicar_nt::privilege::{LuidAndAttributes, PrivilegeAttributes, PrivilegeMask, PrivilegeState};
 use vicar_nt::token::TokenState;
-use vicar_nt::{ImpersonationLevel, Luid, NtStatus, Privilege};
+use vicar_nt::{ImpersonationLevel, Luid, NtStatus, Privilege, PrivilegeSet};
 
 /// A server that may act as its clients. Cheap to clone; made once, by [`Starting`].
 ///
@@ -139,6 +139,30 @@ impl Server {
     pub fn logon(&self, kind: LogonKind, identity: &UnixIdentity) -> Result<ClientContext, LogonError> {
         let level = ImpersonationLevel::Impersonation;
         self.logon_with(kind, identity, Qos { level, tracking: Tracking::Static, reach: Reach::EffectiveOnly })
+    }
+
+    /// Makes a client as [`Self::logon`] does, whose token holds privileges and has them enabled.
+    ///
+    /// They change nothing about what this thread or a file call may do. [`crate::elevated`] acts on them, by what it was
+    /// granted itself.
+    ///
+    /// # Errors
+    /// - As [`Self::logon`].
+    pub fn logon_holding(
+        &self,
+        kind: LogonKind,
+        identity: &UnixIdentity,
+        privileges: PrivilegeMask,
+    ) -> Result<ClientContext, LogonError> {
+        let enabled = |set: PrivilegeSet, privilege| set.with(privilege, PrivilegeState::EnabledByDefault);
+        let privileges = privileges.iter().fold(PrivilegeSet::NONE, enabled);
+        let state = crate::source::token::build(identity, kind, privileges).map_err(LogonError::Refused)?;
+        let session = self.inner.system.logon(kind, None).map_err(LogonError::Refused)?;
+        let level = ImpersonationLevel::Impersonation;
+        let spec =
+            TokenSpec { state, kind: TokenKind::Impersonation(level), source: *b"vicar-os", origin: Luid::from_u64(0) };
+        let token = session.create_token(spec).map_err(LogonError::Refused)?;
+        self.context_from_token(&token, Qos { level, tracking: Tracking::Static, reach: Reach::EffectiveOnly })
     }
 
     /// Makes a client as [`Self::logon`] does, with the quality of service the client chose.
@@ -383,6 +407,10 @@ impl Server {
     /// Whether this is the user whom the server itself is.
     pub(crate) fn is_users(&self, uid: KernelUid) -> bool {
         self.inner.own.uid() == uid
+    }
+
+    pub(crate) fn process(&self) -> &ProcessRef {
+        &self.inner.process
     }
 
     pub(crate) fn new_thread(&self) -> ThreadRef {

@@ -3,6 +3,7 @@
 use super::anonymous::{self, AnonymousError};
 use super::probe::{self, ProbeError, SelfTest};
 use super::{Inner, NEXT_SERVER, Server, token};
+use crate::elevated::{ElevatedOptions, ElevatedQueue, Registrar};
 use crate::mailbox::Mailboxes;
 use crate::project::{Projection, RootClients};
 use crate::sealed::{Job, Sealer, SealerOptions};
@@ -16,6 +17,7 @@ use crate::{IdentityError, KernelGid, KernelUid, UnixIdentity};
 use core::fmt;
 use rustix::fs::{Gid, Uid};
 use rustix::io::Errno;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use vicar_kernel::{LogonKind, Policy, Process, Profile, System, TokenKind, TokenSpec};
@@ -175,6 +177,37 @@ impl Starting {
     pub fn fork_supervisor(&mut self, options: SupervisorOptions) -> Result<Supervisor, StartError> {
         single_threaded()?;
         Supervisor::fork(options).map_err(StartError::Supervisor)
+    }
+
+    /// Forks the process that does with privileges what clients ask, and gives what registers subjects with it. First of all: it
+    /// is the one that keeps capabilities beyond those of a server.
+    ///
+    /// # Inputs
+    /// - `audit`: where it writes a line before and after each task, open for appending.
+    ///
+    /// # Errors
+    /// - [`StartError::Supervisor`]; nothing was changed. [`ForkError::NotReady`] also when this process lacks a capability that
+    ///   the granted privileges need.
+    pub fn fork_elevated(
+        &mut self,
+        options: ElevatedOptions,
+        audit: OwnedFd,
+    ) -> Result<(ElevatedQueue, Registrar), StartError> {
+        single_threaded()?;
+        ElevatedQueue::fork(options, audit, self.anonymous.clone()).map_err(StartError::Supervisor)
+    }
+
+    /// Forks the supervisor, as [`Self::fork_supervisor`], which registers everybody who signs in with the elevated queue.
+    ///
+    /// # Errors
+    /// - [`StartError::Supervisor`]; nothing was changed.
+    pub fn fork_supervisor_for(
+        &mut self,
+        options: SupervisorOptions,
+        registrar: Registrar,
+    ) -> Result<Supervisor, StartError> {
+        single_threaded()?;
+        Supervisor::fork_with(options, Some(registrar)).map_err(StartError::Supervisor)
     }
 
     /// Forks the process that sealed workers are made from. Do it before secrets are read: a worker has the memory that this

@@ -4,6 +4,7 @@
 //! [`crate::supervisor::Supervisor`], which asks it in a short-lived process of its own.
 
 use super::name::{self, NameError};
+use crate::elevated::SubjectNumber;
 use crate::sys::account as databases;
 use crate::{IdentityError, KernelGid, KernelUid, UnixIdentity, acts_as_client};
 use core::fmt;
@@ -24,13 +25,15 @@ pub struct Account {
     pub home: Option<PathBuf>,
     /// The login shell, when the database names one.
     pub shell: Option<PathBuf>,
+    /// Its number at the elevated queue, when the supervisor has signed it in and there is such a queue.
+    pub subject: Option<SubjectNumber>,
 }
 
 impl Account {
     /// Describes an account that was found by other means than the name service.
     #[must_use]
     pub const fn new(name: String, identity: UnixIdentity) -> Self {
-        Self { name, identity, home: None, shell: None }
+        Self { name, identity, home: None, shell: None, subject: None }
     }
 }
 
@@ -198,7 +201,7 @@ fn complete(entry: databases::Entry) -> Result<Account, AccountError> {
         return Err(AccountError::Inconsistent);
     }
     let identity = identity(entry.uid, entry.gid, &listed)?;
-    Ok(Account { name, identity, home: path(entry.home), shell: path(entry.shell) })
+    Ok(Account { name, identity, home: path(entry.home), shell: path(entry.shell), subject: None })
 }
 
 /// Builds an identity from what a database listed; refuses the id that means "do not change" anywhere in it.

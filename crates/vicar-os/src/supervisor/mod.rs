@@ -21,9 +21,11 @@ mod secret;
 mod serve;
 mod wire;
 
+pub(crate) use channel::timespec;
 pub use error::{Field, ForkError, Operation, PamStep, ResolveError, SignInError, Unavailable};
 pub use secret::Secret;
 
+use crate::elevated::Registrar;
 use crate::source::Account;
 use crate::sys::fork::{self, Side};
 use channel::Channel;
@@ -131,6 +133,11 @@ impl Supervisor {
     /// # Source
     /// fork(2), setsid(2), prctl(2) PR_SET_DUMPABLE, pidfd_open(2).
     pub fn fork(options: SupervisorOptions) -> Result<Self, ForkError> {
+        Self::fork_with(options, None)
+    }
+
+    /// As [`Self::fork`]; with a registrar, whoever signs in is registered with the elevated queue.
+    pub(crate) fn fork_with(options: SupervisorOptions, registrar: Option<Registrar>) -> Result<Self, ForkError> {
         let failed = |operation| move |errno: Errno| ForkError::Failed { operation, errno: errno.raw_os_error() };
         let (near, far) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -138,12 +145,13 @@ impl Supervisor {
         let server = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
             .map_err(failed(Operation::Fork))?;
         let process = match fork::fork() {
-            Ok(Side::Child) => serve::main(far, server, options),
+            Ok(Side::Child) => serve::main(far, server, registrar, options),
             Ok(Side::Parent { child }) => child,
             Err(Errno::BUSY) => return Err(ForkError::ManyThreads),
             Err(errno) => return Err(failed(Operation::Fork)(errno)),
         };
-        drop((far, server));
+        // Whoever holds the registrar says who signed in: that is the supervisor alone.
+        drop((far, server, registrar));
         let inner = Inner { channel: Channel::new(near), process, options };
         inner.channel.await_ready(PATIENCE)?;
         Ok(Self { inner: Arc::new(inner) })

@@ -6,6 +6,7 @@ use super::channel::timespec;
 use super::errand::{self, HEAD_LEN};
 use super::error::{Operation, SignInError, Unavailable};
 use super::wire::{self, Answer, Ask, MAX_ANSWER_LEN, Question};
+use crate::elevated::Registrar;
 use crate::sys::fork::{self, Side};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
@@ -29,10 +30,11 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const MAX_QUESTION_LEN: usize = 2048;
 
 /// Runs the supervisor until the server hangs up or ends, then ends the process.
-pub(crate) fn main(socket: OwnedFd, server: OwnedFd, options: SupervisorOptions) -> ! {
+pub(crate) fn main(socket: OwnedFd, server: OwnedFd, registrar: Option<Registrar>, options: SupervisorOptions) -> ! {
     // A panic must not unwind into the code of the server that forked this process.
     let code = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| {
-        let mut kept = [descriptor(&socket), descriptor(&server)];
+        let mut kept = vec![descriptor(&socket), descriptor(&server)];
+        kept.extend(registrar.iter().map(|registrar| descriptor(registrar.descriptor())));
         let ready = be_apart(c"vicar-superv", &mut kept, rustix::fs::Mode::from_raw_mode(0o077)).and_then(|()| {
             rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
                 .map_err(|errno| (Operation::Shape, errno))
@@ -53,7 +55,7 @@ pub(crate) fn main(socket: OwnedFd, server: OwnedFd, options: SupervisorOptions)
         if ready.is_err() || sent.is_err() {
             return 71;
         }
-        Desk::new(socket, server, options).run()
+        Desk::new(socket, server, registrar, options).run()
     }));
     fork::exit_now(code.unwrap_or(70))
 }
@@ -115,6 +117,7 @@ enum Next {
 struct Desk {
     socket: OwnedFd,
     server: OwnedFd,
+    registrar: Option<Registrar>,
     options: SupervisorOptions,
     own: Pid,
     waiting: VecDeque<Waiting>,
@@ -133,10 +136,11 @@ struct Events {
 }
 
 impl Desk {
-    fn new(socket: OwnedFd, server: OwnedFd, options: SupervisorOptions) -> Self {
+    fn new(socket: OwnedFd, server: OwnedFd, registrar: Option<Registrar>, options: SupervisorOptions) -> Self {
         Self {
             socket,
             server,
+            registrar,
             options,
             own: rustix::process::getpid(),
             waiting: VecDeque::new(),
@@ -299,6 +303,7 @@ impl Desk {
             match if is_ready { read_frame(&mut helper) } else { Progress::More } {
                 Progress::More => at_work.push(helper),
                 Progress::Whole { delay, answer } => {
+                    let answer = if helper.kind == Kind::Conversation { self.registered(answer) } else { answer };
                     self.hand_over(helper.id, delay, answer);
                     self.dismiss(helper);
                 }
@@ -309,6 +314,18 @@ impl Desk {
             }
         }
         self.helpers = at_work;
+    }
+
+    /// Registers somebody who has signed in with the elevated queue, and puts the number into the answer. A helper cannot
+    /// choose one.
+    fn registered(&self, answer: Vec<u8>) -> Vec<u8> {
+        match wire::decode_answer(&answer) {
+            Ok(Ok(mut account)) => {
+                account.subject = self.registrar.as_ref().and_then(|registrar| registrar.register(&account.identity));
+                wire::encode_answer(&Ok(account))
+            }
+            Ok(Err(_)) | Err(wire::Malformed) => answer,
+        }
     }
 
     /// Sends an answer, or holds it back if it is a refusal that modules want to be slow.

@@ -9,6 +9,7 @@ pub(crate) use error::{operation, operation_tag};
 
 use super::error::{Field, SignInError};
 use super::secret::Secret;
+use crate::elevated::SubjectNumber;
 use crate::source::Account;
 use crate::{KernelGid, KernelUid, UnixIdentity};
 use std::ffi::{OsStr, OsString};
@@ -240,6 +241,10 @@ fn put_account(out: &mut Vec<u8>, account: &Account) {
     }
     put_path(out, account.home.as_deref());
     put_path(out, account.shell.as_deref());
+    out.push(u8::from(account.subject.is_some()));
+    if let Some(number) = account.subject {
+        out.extend_from_slice(number.as_bytes());
+    }
 }
 
 fn without_zero(text: &[u8]) -> Result<&[u8], Malformed> {
@@ -319,6 +324,11 @@ impl<'a> Reader<'a> {
         let mut account = Account::new(name, identity);
         account.home = self.path()?;
         account.shell = self.path()?;
+        account.subject = match self.byte()? {
+            0 => None,
+            1 => Some(SubjectNumber::from_bytes(self.array()?)),
+            _ => return Err(Malformed),
+        };
         Ok(account)
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod inherited;
 pub mod irrevocable;
 pub(crate) mod place;
 pub(crate) mod powers;
+pub(crate) mod raised;
 #[cfg(test)]
 mod tests;
 pub mod userns;
