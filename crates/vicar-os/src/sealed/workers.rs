@@ -130,6 +130,9 @@ impl SealedWorkers {
         if enter::acts_as_client() {
             return Err(SealedError::Enter(enter::EnterError::Misuse(enter::Misuse::AlreadyImpersonating)));
         }
+        if client.is_revoked() {
+            return Err(SealedError::Enter(enter::EnterError::Revoked));
+        }
         let key = client.key(inner.server.primary_state(), enter::Purpose::Act);
         // The key of a worker at rest was judged when it was started; a change on either side makes another key.
         let user = client.identity().uid().raw();
