@@ -106,17 +106,10 @@ fn rank(ace: &Ace<'_>) -> Rank {
 }
 
 const fn direction(kind: AceKind) -> Direction {
-    match kind.role() {
-        Role::Deny => Direction::Takes,
-        Role::Allow | Role::AllowThrough => Direction::Gives,
-        Role::Audit
-        | Role::Alarm
-        | Role::Label
-        | Role::Attribute
-        | Role::Policy
-        | Role::Trust
-        | Role::Filter
-        | Role::Unknown => Direction::Neither,
+    match (kind.decides(), kind.role()) {
+        (false, _) => Direction::Neither,
+        (true, Role::Deny) => Direction::Takes,
+        (true, _) => Direction::Gives,
     }
 }
 
