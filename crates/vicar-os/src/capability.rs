@@ -110,9 +110,10 @@ const fn satisfies(held: CapabilitySet, need: Need) -> bool {
 }
 
 /// Names, in the manner of NT, of capabilities that no NT privilege stands for.
-const WITHOUT_NT_NAME: [(CapabilitySet, &str); 15] = [
+const WITHOUT_NT_NAME: [(CapabilitySet, &str); 19] = [
     (CapabilitySet::KILL, "LinuxKillPrivilege"),
     (CapabilitySet::NET_BIND_SERVICE, "LinuxNetBindServicePrivilege"),
+    (CapabilitySet::NET_BROADCAST, "LinuxNetBroadcastPrivilege"),
     (CapabilitySet::NET_ADMIN, "LinuxNetAdminPrivilege"),
     (CapabilitySet::NET_RAW, "LinuxNetRawPrivilege"),
     (CapabilitySet::IPC_OWNER, "LinuxIpcOwnerPrivilege"),
@@ -123,7 +124,10 @@ const WITHOUT_NT_NAME: [(CapabilitySet, &str); 15] = [
     (CapabilitySet::MKNOD, "LinuxMknodPrivilege"),
     (CapabilitySet::LEASE, "LinuxLeasePrivilege"),
     (CapabilitySet::SETFCAP, "LinuxSetFileCapabilitiesPrivilege"),
+    (CapabilitySet::MAC_OVERRIDE, "LinuxMacOverridePrivilege"),
     (CapabilitySet::SYSLOG, "LinuxSyslogPrivilege"),
+    (CapabilitySet::WAKE_ALARM, "LinuxWakeAlarmPrivilege"),
+    (CapabilitySet::BLOCK_SUSPEND, "LinuxBlockSuspendPrivilege"),
     (CapabilitySet::BPF, "LinuxBpfPrivilege"),
     (CapabilitySet::CHECKPOINT_RESTORE, "LinuxCheckpointRestorePrivilege"),
 ];
@@ -136,9 +140,14 @@ pub fn without_nt_name(held: CapabilitySet) -> impl Iterator<Item = &'static str
 /// Which user namespace this process is in; another one than the first when `/proc` cannot say.
 ///
 /// # Source
-/// user_namespaces(7): the first namespace maps every id to itself.
+/// user_namespaces(7): the first namespace maps every id to itself. Another may be made to do so too; namespaces(7): the
+/// link in `/proc/self/ns` tells which one it is, and the kernel gives the first one the inode 0xEFFFFFFD.
 #[must_use]
 pub fn namespace_here() -> Namespace {
+    const FIRST: &str = "user:[4026531837]";
+    if !std::fs::read_link("/proc/self/ns/user").is_ok_and(|link| link.as_os_str() == FIRST) {
+        return Namespace::Other;
+    }
     let is_first = |map: std::io::Result<String>| map.is_ok_and(|map| crate::source::peer::is_whole_map(&map));
     if is_first(std::fs::read_to_string("/proc/self/uid_map")) { Namespace::First } else { Namespace::Other }
 }
@@ -186,6 +195,59 @@ mod tests {
                 .iter()
                 .any(|(name, _)| matches!(*name, "SeTcbPrivilege" | "SeBackupPrivilege" | "SeSystemtimePrivilege"))
         );
+    }
+
+    /// The whole table, both ways: a privilege is held exactly when what it needs is permitted, and enabled exactly when
+    /// that is effective; one capability less is none of it.
+    #[test]
+    fn every_privilege_is_exactly_its_capabilities() {
+        let none = CapabilitySet::empty();
+        let state = |privilege, effective, permitted| {
+            let set = privileges(effective, permitted, Namespace::First);
+            (set.present().contains(privilege), set.is_enabled(privilege))
+        };
+        let mut by_capability = 0;
+        for privilege in Privilege::ALL {
+            match need(privilege) {
+                Need::All(all) => {
+                    by_capability += 1;
+                    assert!(!all.is_empty());
+                    assert_eq!(state(privilege, none, all), (true, false), "{privilege:?}");
+                    assert_eq!(state(privilege, all, all), (true, true), "{privilege:?}");
+                    assert_eq!(state(privilege, none, CapabilitySet::all().difference(all)), (false, false));
+                    for one in all.iter() {
+                        let rest = all.difference(one);
+                        assert_eq!(state(privilege, rest, rest), (false, false), "{privilege:?} without {one:?}");
+                        assert_eq!(state(privilege, rest, all), (true, false), "{privilege:?} without {one:?}");
+                    }
+                }
+                Need::Any(any) => {
+                    by_capability += 1;
+                    for one in any.iter() {
+                        assert_eq!(state(privilege, none, one), (true, false), "{privilege:?} by {one:?}");
+                        assert_eq!(state(privilege, one, one), (true, true), "{privilege:?} by {one:?}");
+                    }
+                    assert_eq!(state(privilege, none, CapabilitySet::all().difference(any)), (false, false));
+                }
+                Need::Nothing => assert_eq!(state(privilege, none, none), (true, true), "{privilege:?}"),
+                Need::NoCapability => {
+                    assert_eq!(state(privilege, CapabilitySet::all(), CapabilitySet::all()), (false, false));
+                }
+            }
+        }
+        assert_eq!(by_capability, 22);
+    }
+
+    #[test]
+    fn every_capability_is_behind_a_privilege_or_has_a_name() {
+        for (_, capability) in CapabilitySet::all().iter_names() {
+            let is_needed = Privilege::ALL.iter().any(|privilege| match need(*privilege) {
+                Need::All(set) | Need::Any(set) => set.contains(capability),
+                Need::Nothing | Need::NoCapability => false,
+            });
+            let names = without_nt_name(capability).count();
+            assert_eq!(usize::from(is_needed) + names, 1, "{capability:?}");
+        }
     }
 
     #[test]

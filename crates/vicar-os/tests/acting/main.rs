@@ -11,6 +11,7 @@
 mod alone;
 mod pool;
 mod powerless;
+mod powers;
 mod refuse;
 mod scratch;
 
@@ -64,6 +65,16 @@ fn main() -> ExitCode {
             (
                 "powerless::one_of_the_two_capabilities_is_given_up_too",
                 powerless::one_of_the_two_capabilities_is_given_up_too,
+            ),
+            (
+                "powers::each_privilege_is_what_the_kernel_shows_of_its_capabilities",
+                powers::each_privilege_is_what_the_kernel_shows_of_its_capabilities,
+            ),
+            ("powers::two_capabilities_are_four_privileges", powers::two_capabilities_are_four_privileges),
+            ("powers::effective_only_leaves_nothing_to_enable", powers::effective_only_leaves_nothing_to_enable),
+            (
+                "powerless::with_every_id_and_setgroups_denied_it_serves_itself",
+                powerless::with_every_id_and_setgroups_denied_it_serves_itself,
             ),
             ("powerless::denied_setgroups_is_said_aloud", powerless::denied_setgroups_is_said_aloud),
         ],
