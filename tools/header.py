@@ -421,11 +421,16 @@ def coverage(declared, rows, sources):
 
 
 def called_by_helper(name, body, text):
-    """Whether the test calls a function of the test sources that calls the routine, or a macro that stands for it."""
-    for helper in set(re.findall(r"\b([a-z]\w+)\(", body)):
-        match = re.search(rf"^(?:static )?[\w *]+\b{helper}\([^;{{]*\)\s*\{{(.*?)^\}}", text, re.M | re.S)
-        if match and re.search(rf"\b{name}\b", match.group(1)):
-            return True
+    """Whether the test uses a function of the test sources that calls the routine, itself or through another, or a macro."""
+    seen, left = set(), {body}
+    while left:
+        for helper in set(re.findall(r"\b([a-z]\w+)\b", left.pop())) - seen:
+            seen.add(helper)
+            match = re.search(rf"^(?:static |inline |__attribute__\(\(unused\)\) )*[\w *]+\b{helper}\([^;{{]*\)\s*\{{(.*?)^\}}", text, re.M | re.S)
+            if match:
+                if re.search(rf"\b{name}\b", match.group(1)):
+                    return True
+                left.add(match.group(1))
     macros = {"vicar_query_subject_context_token": "SeQuerySubjectContextToken", "vicar_paged_code": "PAGED_CODE",
               "ObfReferenceObject": "ObReferenceObject", "ObfDereferenceObject": "ObDereferenceObject"}
     return name in macros and re.search(rf"\b{macros[name]}\b", body) is not None

@@ -247,6 +247,18 @@ TEST(a_world_is_built) {
   EQ(vicar_finding_count(), 0);
 }
 
+TEST(worlds_differ_by_their_windows) {
+  VICAR_WORLD early = { sizeof early, VICAR_PROFILE_NT4_TO_XP, VICAR_VERIFIER_COLLECT, 0 };
+  OK(vicar_reset(&early));
+  people();
+  SECURITY_CLIENT_CONTEXT client = client_of(alice);
+  OK(vicar_act_as(bob));
+  OK(SeImpersonateClientEx(&client, NULL));
+  acts_at(SecurityImpersonation);
+  SeStopImpersonatingClient();
+  SeDeleteClientSecurity(&client);
+}
+
 TEST(a_world_is_not_built_of_words_that_mean_nothing) {
   VICAR_PERSON person = VICAR_PERSON_OF("nobody");
   VICAR_WORLD made = { sizeof made, 9, VICAR_VERIFIER_COLLECT, 0 };
