@@ -68,8 +68,8 @@ use walk::Walk;
 /// reads the calling thread's identity.
 ///
 /// # Cost
-/// O(aces × log groups) comparisons of at most 68 bytes. No system call, and no allocation unless there is an object type
-/// list or an entry with a condition is met.
+/// One look-up for each entry, of a SID of at most 68 bytes, whatever the number of groups. No system call, and no
+/// allocation unless there is an object type list or an entry with a condition is met.
 ///
 /// # NT
 /// `SeAccessCheck`, `NtAccessCheck`, `NtAccessCheckByType`. Differs: refusal is an error value.
