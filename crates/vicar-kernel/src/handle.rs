@@ -114,7 +114,7 @@ impl TokenHandle {
     /// Opens a token for the kernel: nothing is checked, and as many rights as possible are all rights.
     #[track_caller]
     pub fn open_unchecked(token: &TokenRef, desired: RequestedMask) -> Self {
-        let wanted = GenericMapping::TOKEN.map(desired);
+        let wanted = GenericMapping::TOKEN.map(desired).without(AccessMask::MAXIMUM_ALLOWED);
         let access = if desired.wants_maximum() { wanted.union(right::ALL) } else { wanted };
         Self { token: token.clone(), access }
     }

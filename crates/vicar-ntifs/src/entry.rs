@@ -72,6 +72,8 @@ pub(crate) fn attend(bit: u8, on: bool) {
 pub(crate) struct Call {
     routine: &'static Routine,
     attention: u8,
+    /// Whether the caller is Rust code that a panic is unwinding already.
+    is_cleaning_up: bool,
     site: OnceCell<Site>,
 }
 
@@ -102,7 +104,8 @@ impl Call {
 /// Enters a routine that cannot fail.
 #[inline]
 pub(crate) fn enter<T>(routine: &'static Routine, body: impl FnOnce(&Call) -> T) -> T {
-    let call = Call { routine, attention: ATTENTION.load(Ordering::Relaxed), site: OnceCell::new() };
+    let attention = ATTENTION.load(Ordering::Relaxed);
+    let call = Call { routine, attention, is_cleaning_up: std::thread::panicking(), site: OnceCell::new() };
     if call.attention != QUIET {
         look(&call);
     }
@@ -114,7 +117,7 @@ pub(crate) fn enter<T>(routine: &'static Routine, body: impl FnOnce(&Call) -> T)
 impl Drop for Call {
     #[inline]
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() && !self.is_cleaning_up {
             died(self.routine);
         }
     }

@@ -283,7 +283,8 @@ fn marshal(info: &Info, base: usize, table: Table) -> Result<Vec<u8>, NtStatus> 
             block.grow(4);
             block.number(0, u32::from(*flag));
         }
-        // The kernel's answers may become more.
+        // Claims are told by no structure here; the kernel's answers may become more.
+        Info::Claims(_) => return Err(NtStatus::INVALID_INFO_CLASS),
         _ => return Err(NtStatus::INVALID_INFO_CLASS),
     }
     Ok(block.bytes)

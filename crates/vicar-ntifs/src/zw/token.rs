@@ -9,7 +9,7 @@ use vicar_nt::{NtStatus, RequestedMask};
 use super::{previous_mode, probe, store, table};
 use crate::convert;
 use crate::entry::{Call, Routine, enter_status, routine};
-use crate::handle;
+use crate::handle::{self, Table};
 use crate::layout::{
     ACCESS_MASK, BOOLEAN, HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, SECURITY_QUALITY_OF_SERVICE, TOKEN_TYPE, ULONG,
 };
@@ -149,7 +149,10 @@ fn duplicate(call: &Call, wanted: &Copying, to: *mut HANDLE, mode: AccessMode) -
     let kind = DuplicateKind::parse(wanted.kind.cast_unsigned())?;
     probe(call, to, mode)?;
     let opened = attributes(call, wanted.attributes, mode).and_then(|given| {
-        let table = table(given.flags, mode)?;
+        let table = match mode {
+            AccessMode::Kernel => Table::of(given.flags),
+            AccessMode::User => Table::Own,
+        };
         let existing = handle::token(call, wanted.existing)?;
         let level = given.qos.map(|qos| qos.level);
         let wished = Duplicate { kind, level, reach: convert::reach(wanted.effective_only) };

@@ -85,3 +85,14 @@ pub(crate) fn peek_clone<T: Clone>(at: *const T) -> T {
     let value = unsafe { &*at };
     value.clone()
 }
+
+/// A structure of C in which every byte is the same.
+pub(crate) fn filled<T: Copy>(byte: u8) -> T {
+    let mut value = std::mem::MaybeUninit::<T>::uninit();
+    // SAFETY:
+    // 1. the value has room for as many bytes as its size says.
+    unsafe { value.as_mut_ptr().write_bytes(byte, 1) };
+    // SAFETY:
+    // 1. the tests only make structures of numbers and pointers so, of which every pattern is a value.
+    unsafe { value.assume_init() }
+}

@@ -11,5 +11,8 @@ mod call;
 mod check;
 mod client;
 mod stage;
+mod state;
+mod sweep;
+mod thread;
 mod token;
 mod work;
