@@ -1,9 +1,11 @@
 /* A test program: tests that register themselves, each in a world of its own, and libtest's last line. */
 #ifndef CHECK_H
 #define CHECK_H
+#define _GNU_SOURCE
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "ntifs.h"
 #include "vicar_test.h"
@@ -79,6 +81,17 @@ static inline __attribute__((unused)) PSID sid(const char *text) {
   }
   bytes[1] = (UCHAR)count;
   return bytes;
+}
+
+/* A copy of some bytes behind which nothing can be read: the library is not instrumented, so a page that faults watches it. */
+static inline __attribute__((unused)) UCHAR *guarded(const void *from, size_t length) {
+  static UCHAR *pages;
+  if (pages == NULL) {
+    pages = (UCHAR *)mmap(NULL, 0x12000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED || mprotect(pages + 0x11000, 0x1000, PROT_NONE) != 0) abort();
+  }
+  memcpy(pages + 0x11000 - length, from, length);
+  return pages + 0x11000 - length;
 }
 
 int main(int argc, char **argv) {

@@ -1,7 +1,7 @@
 /* Threads and processes: whom they act as, and who they are. */
-#include <sched.h>
 
 #include "people.h"
+#include <sched.h>
 
 static PACCESS_TOKEN impersonation_token(const char *user, LONG level) {
   VICAR_PERSON person = VICAR_PERSON_OF(user);

@@ -152,6 +152,33 @@ TEST(malformed_lists_are_not_valid) {
   CHECK(!RtlValidAcl(made));
 }
 
+TEST(nothing_behind_a_list_is_read) {
+  PACL made = list(48);
+  PVOID found = NULL;
+  OK(RtlAddAccessAllowedAce(made, ACL_REVISION, 1, EVERYONE));
+  OK(RtlAddAccessAllowedAce(made, ACL_REVISION, 2, EVERYONE));
+  EQ(made->AclSize, 48);
+  /* Every byte of the head and the entries set to something else: whatever it says, the list ends where it ends. */
+  for (unsigned at = 0; at < 48; at++) {
+    for (unsigned value = 0; value < 256; value += at < 8 ? 1 : 15) {
+      UCHAR bytes[48];
+      memcpy(bytes, made, sizeof bytes);
+      bytes[at] = (UCHAR)value;
+      if (bytes[2] + 256 * bytes[3] > 48) continue;
+      PACL changed = (PACL)(void *)guarded(bytes, sizeof bytes);
+      if (!RtlValidAcl(changed)) {
+        CHECK(!RtlFirstFreeAce(changed, &found));
+        STATUS(RtlGetAce(changed, 0, &found), STATUS_INVALID_PARAMETER);
+        STATUS(RtlDeleteAce(changed, 0), STATUS_INVALID_PARAMETER);
+        STATUS(RtlAddAccessAllowedAce(changed, ACL_REVISION, 1, EVERYONE), STATUS_INVALID_ACL);
+      } else if (RtlGetAce(changed, 1, &found) == STATUS_SUCCESS) {
+        CHECK((UCHAR *)found + ((PACE_HEADER)found)->AceSize <= (UCHAR *)changed + 48);
+        OK(RtlDeleteAce(changed, 1));
+      }
+    }
+  }
+}
+
 TEST(the_free_end_of_a_list_is_found) {
   PACL made = list(28);
   PVOID end = made;

@@ -211,18 +211,15 @@ TEST(a_block_is_not_taken_apart_into_too_little) {
 TEST(bytes_of_a_stranger_are_judged_within_their_bounds) {
   const SECURITY_INFORMATION all = OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION | SACL_SECURITY_INFORMATION;
   ULONG length = block();
-  UCHAR *exact = (UCHAR *)malloc(length);
-  memcpy(exact, memory, length);
+  UCHAR *exact = guarded(memory, length);
   CHECK(RtlValidRelativeSecurityDescriptor(exact, length, 0));
   CHECK(RtlValidRelativeSecurityDescriptor(exact, length, all));
   CHECK(SeValidSecurityDescriptor(length, exact));
-  free(exact);
+  EQ(RtlLengthSecurityDescriptor(exact), length);
   for (ULONG cut = 0; cut < length; cut++) {
-    UCHAR *less = (UCHAR *)malloc(cut + 1);
-    memcpy(less, memory, cut);
+    UCHAR *less = guarded(memory, cut);
     CHECK(!RtlValidRelativeSecurityDescriptor(less, cut, 0));
     CHECK(!SeValidSecurityDescriptor(cut, less));
-    free(less);
   }
 }
 
@@ -250,11 +247,11 @@ TEST(wrong_offsets_are_refused) {
     ULONG length = block();
     SECURITY_DESCRIPTOR_RELATIVE *head = (SECURITY_DESCRIPTOR_RELATIVE *)memory;
     head->Owner = offsets[index];
-    CHECK(!RtlValidRelativeSecurityDescriptor(memory, length, 0));
-    CHECK(!SeValidSecurityDescriptor(length, memory));
+    CHECK(!RtlValidRelativeSecurityDescriptor(guarded(memory, length), length, 0));
+    CHECK(!SeValidSecurityDescriptor(length, guarded(memory, length)));
     length = block();
     head->Dacl = offsets[index];
-    CHECK(!RtlValidRelativeSecurityDescriptor(memory, length, 0));
+    CHECK(!RtlValidRelativeSecurityDescriptor(guarded(memory, length), length, 0));
   }
 }
 

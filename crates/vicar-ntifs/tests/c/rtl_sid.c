@@ -39,6 +39,22 @@ TEST(a_sid_without_sub_authorities_is_valid) {
   EQ(RtlLengthSid(memory), 8);
 }
 
+TEST(nothing_behind_a_sid_is_read) {
+  PSID users = guarded(sid("S-1-5-32-545"), 16);
+  CHECK(RtlValidSid(users));
+  EQ(RtlLengthSid(users), 16);
+  CHECK(RtlEqualSid(users, sid("S-1-5-32-545")));
+  CHECK(RtlEqualPrefixSid(sid("S-1-5-32-544"), users));
+  ULONG memory[4];
+  OK(RtlCopySid(16, memory, users));
+  UCHAR count[2] = { 1, 16 };
+  CHECK(!RtlValidSid(guarded(count, 2)));
+  WCHAR text[4] = { L'a', L'b', L'c', 0 };
+  UNICODE_STRING string;
+  RtlInitUnicodeString(&string, (PCWSTR)(void *)guarded(text, sizeof text));
+  EQ(string.Length, 6);
+}
+
 TEST(what_is_no_sid_is_not_valid) {
   UCHAR revision[12] = { 2, 1 }, count[12] = { 1, 16 };
   CHECK(!RtlValidSid(NULL));
