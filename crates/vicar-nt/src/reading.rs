@@ -1,7 +1,7 @@
 //! Rules about which public sources are silent or disagree, and the other way to read each of them.
 //!
 //! Where a rule is uncertain, this crate follows the reading that is written beside it; [`Readings`] chooses the other
-//! one, by name, where a check or an evaluation is asked for. Larger choices have switches of their own in
+//! one, by name, where a check, an evaluation or a new descriptor is asked for. Larger choices have switches of their own in
 //! [`CheckOptions`](crate::check::CheckOptions).
 
 bitflags::bitflags! {
@@ -56,5 +56,14 @@ bitflags::bitflags! {
         /// When MAXIMUM_ALLOWED is refused, entries for rights that were asked for by name want a record. Else all with any
         /// right do.
         const MAXIMUM_AUDITED_BY_NAME = 1 << 22;
+        /// A user for deny only may be named the owner of a new object. Else it may not.
+        const DENY_ONLY_USER_OWNS = 1 << 23;
+        /// Audit entries in force on a new object lose ACCESS_SYSTEM_SECURITY, as a right that types do not have. Else they
+        /// keep it.
+        const AUDIT_WITHOUT_SYSTEM_SECURITY = 1 << 24;
+        /// Trust labels and access filters are not inherited. Else they are, as other entries are.
+        const TRUST_AND_FILTERS_STAY = 1 << 25;
+        /// What a creator below medium makes has no label of its own. Else it has the creator's level.
+        const LOW_CREATORS_DO_NOT_LABEL = 1 << 26;
     }
 }

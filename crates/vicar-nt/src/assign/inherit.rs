@@ -9,6 +9,7 @@ use crate::assign::list::Rules;
 use crate::claim::{ClaimFlags, ClaimRef};
 use crate::guid::Guid;
 use crate::mask::{AccessMask, GenericMapping, RequestedMask};
+use crate::reading::Readings;
 use crate::sid::{Sid, SidRef};
 use crate::well_known;
 
@@ -48,10 +49,10 @@ impl<'a> InForce<'a> {
     }
 
     /// Maps the rights and cuts them down to what the type has.
-    fn mapped(mut self, mapping: &GenericMapping) -> Self {
+    fn mapped(mut self, mapping: &GenericMapping, readings: Readings) -> Self {
         if self.kind.has_rights() {
             let mut limit = mapping.all;
-            if self.kind.is_record() {
+            if self.kind.is_record() && !readings.contains(Readings::AUDIT_WITHOUT_SYSTEM_SECURITY) {
                 limit |= AccessMask::ACCESS_SYSTEM_SECURITY;
             }
             self.mask = RequestedMask::from(mapping.map(self.mask) & limit);
@@ -89,6 +90,10 @@ impl Rules<'_> {
         if parts.compound.is_some() || !is_inheritable_claim(ace.kind(), parts) {
             return acl;
         }
+        let stays = matches!(ace.kind(), AceKind::TrustLabel | AceKind::AccessFilter);
+        if stays && self.readings.contains(Readings::TRUST_AND_FILTERS_STAY) {
+            return acl;
+        }
         let flags = ace.flags();
         let mut kept = flags.difference(INHERITANCE | AceFlags::INHERITED);
         if self.is_auto {
@@ -100,7 +105,7 @@ impl Rules<'_> {
         let is_last = flags.contains(AceFlags::NO_PROPAGATE_INHERIT);
         let source = InForce::of(ace.kind(), parts);
         let is_for_this = parts.inherited_object_type.is_none_or(|guid| self.object_types.contains(&guid));
-        let in_force = source.for_this_object().mapped(&self.mapping).substituted(&self.substitutes);
+        let in_force = source.for_this_object().mapped(&self.mapping, self.readings).substituted(&self.substitutes);
         match self.kind {
             ObjectKind::Leaf if to_objects && is_for_this => in_force.add_to(acl, kept),
             ObjectKind::Leaf => acl,
@@ -125,7 +130,7 @@ impl Rules<'_> {
         let flags = ace.flags().difference(dropped);
         let Some(parts) = ace.parts().filter(|parts| parts.compound.is_none()) else { return acl.verbatim(ace) };
         if let (AceKind::Allow, Some(server)) = (ace.kind(), self.server) {
-            let mask = InForce::of(ace.kind(), parts).mapped(&self.mapping).mask;
+            let mask = InForce::of(ace.kind(), parts).mapped(&self.mapping, self.readings).mask;
             let mask = if ace.is_effective() { mask } else { parts.mask };
             return acl.allow_through(server, parts.sid, mask, flags);
         }
@@ -133,7 +138,7 @@ impl Rules<'_> {
         if !ace.is_effective() {
             return source.add_to(acl, flags);
         }
-        let mapped = source.mapped(&self.mapping);
+        let mapped = source.mapped(&self.mapping, self.readings);
         if !self.is_auto {
             return mapped.add_to(acl, flags);
         }

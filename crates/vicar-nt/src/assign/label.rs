@@ -8,6 +8,7 @@ use crate::assign::list::{Given, Outcome, Rules, build};
 use crate::assign::{AssignFlags, NewObject};
 use crate::integrity::IntegrityLevel;
 use crate::privilege::Privilege;
+use crate::reading::Readings;
 use crate::status::NtStatus;
 
 const NO_WRITE_UP: u32 = 1;
@@ -83,7 +84,7 @@ pub(super) fn complete(
             count = count.saturating_add(1);
         }
         if !has_label(inherited.as_ref())
-            && let Some((level, policy)) = stamp(object)
+            && let Some((level, policy)) = stamp(object, rules.readings)
         {
             out = out.label(level, policy, AceFlags::empty());
             count = count.saturating_add(1);
@@ -100,7 +101,7 @@ fn has_label(list: AclRef<'_>) -> bool {
 }
 
 /// The label an object gets because of who created it.
-fn stamp(object: &NewObject<'_>) -> Option<(IntegrityLevel, u32)> {
+fn stamp(object: &NewObject<'_>, readings: Readings) -> Option<(IntegrityLevel, u32)> {
     let asked = [
         (AssignFlags::MACL_NO_WRITE_UP, NO_WRITE_UP),
         (AssignFlags::MACL_NO_READ_UP, 2),
@@ -110,7 +111,7 @@ fn stamp(object: &NewObject<'_>) -> Option<(IntegrityLevel, u32)> {
     let own = object.token.integrity().unwrap_or(IntegrityLevel::UNTRUSTED);
     if policy != 0 {
         Some((own, policy))
-    } else if own < IntegrityLevel::MEDIUM {
+    } else if own < IntegrityLevel::MEDIUM && !readings.contains(Readings::LOW_CREATORS_DO_NOT_LABEL) {
         Some((own, NO_WRITE_UP))
     } else {
         None

@@ -8,6 +8,7 @@ use crate::assign::ObjectKind;
 use crate::assign::inherit::Substitutes;
 use crate::guid::Guid;
 use crate::mask::GenericMapping;
+use crate::reading::Readings;
 use crate::sid::Sid;
 use crate::status::NtStatus;
 
@@ -39,6 +40,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) object_types: &'a [Guid],
     pub(crate) mapping: GenericMapping,
     pub(crate) substitutes: Substitutes<'a>,
+    /// The uncertain rules that are read the other way.
+    pub(crate) readings: Readings,
     /// Who the server is, when the creator's allow entries are to name it.
     pub(crate) server: Option<&'a Sid>,
 }

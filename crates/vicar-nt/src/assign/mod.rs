@@ -15,6 +15,7 @@ use crate::descriptor::{Control, Dacl, Descriptor, DescriptorRef, Sacl};
 use crate::guid::Guid;
 use crate::mask::GenericMapping;
 use crate::privilege::Privilege;
+use crate::reading::Readings;
 use crate::sid::Sid;
 use crate::status::NtStatus;
 use crate::token::TokenState;
@@ -105,13 +106,21 @@ pub struct NewObject<'a> {
 #[doc(alias = "SeAssignSecurity")]
 #[doc(alias = "SeAssignSecurityEx")]
 pub fn assign(object: &NewObject<'_>) -> Result<Descriptor, NtStatus> {
+    assign_by(object, Readings::empty())
+}
+
+/// Makes the descriptor of a new object, with some uncertain rules read the other way.
+///
+/// # Errors
+/// - Those of [`assign`].
+pub fn assign_by(object: &NewObject<'_>, readings: Readings) -> Result<Descriptor, NtStatus> {
     let control = object.creator.map_or(Control::empty(), |creator| creator.control());
     if control.contains(Control::SERVER_SECURITY) && object.server.is_none() {
         return Err(NtStatus::NOT_SUPPORTED);
     }
-    let (owner, group) = (object.owner()?, object.group()?);
+    let (owner, group) = (object.owner(readings)?, object.group()?);
     let substitutes = inherit::Substitutes { owner: &owner, group: &group };
-    let dacl = object.dacl_rules(control, substitutes).compute(
+    let dacl = object.dacl_rules(control, substitutes, readings).compute(
         object.creator.map_or(Given::Absent, |creator| match creator.dacl() {
             Dacl::Absent => Given::Absent,
             Dacl::Null => Given::Null,
@@ -130,7 +139,7 @@ pub fn assign(object: &NewObject<'_>) -> Result<Descriptor, NtStatus> {
     });
     let parent_sacl = object.parent.map_or(AclRef::EMPTY, |parent| parent.sacl().entries());
     label::may_give(object, given_sacl)?;
-    let rules = object.sacl_rules(control, substitutes);
+    let rules = object.sacl_rules(control, substitutes, readings);
     let sacl = rules.compute(given_sacl, parent_sacl, None)?;
     let sacl = label::complete(object, &rules, sacl, given_sacl, parent_sacl)?;
     let mut builder = Descriptor::builder().owner(owner).group(group);
@@ -160,11 +169,12 @@ pub fn assign(object: &NewObject<'_>) -> Result<Descriptor, NtStatus> {
 }
 
 impl<'a> NewObject<'a> {
-    fn owner(&self) -> Result<Sid, NtStatus> {
+    fn owner(&self, readings: Readings) -> Result<Sid, NtStatus> {
         if let Some(owner) = self.creator.and_then(|creator| creator.owner()) {
             let owner = owner.to_sid();
             let may_name = self.flags.contains(AssignFlags::AVOID_OWNER_CHECK)
                 || self.token.may_own_as(&owner)
+                || (readings.contains(Readings::DENY_ONLY_USER_OWNS) && self.token.user().sid == owner)
                 || self.token.privileges().is_enabled(Privilege::Restore);
             return if may_name { Ok(owner) } else { Err(NtStatus::INVALID_OWNER) };
         }
@@ -184,7 +194,12 @@ impl<'a> NewObject<'a> {
         group.or_else(default).ok_or(NtStatus::INVALID_PRIMARY_GROUP)
     }
 
-    const fn dacl_rules(&self, control: Control, substitutes: inherit::Substitutes<'a>) -> Rules<'a> {
+    const fn dacl_rules(
+        &self,
+        control: Control,
+        substitutes: inherit::Substitutes<'a>,
+        readings: Readings,
+    ) -> Rules<'a> {
         Rules {
             is_auto: self.flags.contains(AssignFlags::DACL_AUTO_INHERIT),
             is_default: self.flags.contains(AssignFlags::DEFAULT_DESCRIPTOR_FOR_OBJECT)
@@ -194,17 +209,23 @@ impl<'a> NewObject<'a> {
             object_types: self.object_types,
             mapping: self.mapping,
             substitutes,
+            readings,
             server: if control.contains(Control::SERVER_SECURITY) { self.server } else { None },
         }
     }
 
-    const fn sacl_rules(&self, control: Control, substitutes: inherit::Substitutes<'a>) -> Rules<'a> {
+    const fn sacl_rules(
+        &self,
+        control: Control,
+        substitutes: inherit::Substitutes<'a>,
+        readings: Readings,
+    ) -> Rules<'a> {
         Rules {
             is_auto: self.flags.contains(AssignFlags::SACL_AUTO_INHERIT),
             is_default: self.flags.contains(AssignFlags::DEFAULT_DESCRIPTOR_FOR_OBJECT)
                 || control.contains(Control::SACL_DEFAULTED),
             is_protected: control.contains(Control::SACL_PROTECTED),
-            ..self.dacl_rules(control, substitutes)
+            ..self.dacl_rules(control, substitutes, readings)
         }
     }
 }

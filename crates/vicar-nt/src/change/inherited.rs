@@ -9,6 +9,7 @@ use crate::assign::list::{Outcome, Rules, build};
 use crate::descriptor::{Control, Dacl, Descriptor, DescriptorRef, Sacl};
 use crate::guid::Guid;
 use crate::mask::GenericMapping;
+use crate::reading::Readings;
 use crate::sid::Sid;
 use crate::status::NtStatus;
 use crate::well_known;
@@ -55,6 +56,7 @@ pub fn inherit_again(
         object_types,
         mapping: *mapping,
         substitutes: Substitutes { owner: &owner, group: &group },
+        readings: Readings::empty(),
         server: None,
     };
     let control = object.control();

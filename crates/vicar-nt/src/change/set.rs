@@ -8,6 +8,7 @@ use crate::change::{SecurityInformation, sacl};
 use crate::descriptor::{Control, Dacl, Descriptor, DescriptorRef};
 use crate::mask::GenericMapping;
 use crate::privilege::Privilege;
+use crate::reading::Readings;
 use crate::sid::Sid;
 use crate::status::NtStatus;
 use crate::token::TokenState;
@@ -242,6 +243,7 @@ impl<'a> Change<'a> {
             object_types: &[],
             mapping: self.mapping,
             substitutes: Substitutes { owner: &well_known::CREATOR_OWNER, group: &well_known::CREATOR_GROUP },
+            readings: Readings::empty(),
             server: None,
         }
     }

@@ -6,7 +6,7 @@ use vicar_nt::descriptor::Descriptor;
 use vicar_nt::token::TokenState;
 use vicar_nt::{GenericMapping, Guid, ImpersonationLevel, IntegrityLevel, RequestedMask, well_known};
 
-use crate::model::{Entry, MAXIMUM, Question, model, people, questions, tokens};
+use crate::model::{Entry, MAXIMUM, Question, model, package, people, questions, tokens};
 
 fn ask<R>(question: &Question, sd: &Descriptor, ask: impl FnOnce(&AccessRequest<'_>) -> R) -> R {
     let server = TokenState::builder(well_known::NULL).build().unwrap();
@@ -65,6 +65,11 @@ proptest! {
     #[test]
     fn removing_a_group_never_adds_rights_through_allow_entries(mut question in questions(), which in 0usize..4) {
         question.dacl.retain(|entry| !entry.is_deny);
+        // Most of what a group can do, it does where as much as possible is asked for and the group owns the object.
+        question.desired |= MAXIMUM;
+        if let Some(group) = question.token.groups().get(which) {
+            question.owner = group.sid;
+        }
         let before = granted(&question);
         let token = &question.token;
         let kept = token.groups().iter().enumerate().filter(|(index, _)| *index != which).map(|(_, group)| *group);
@@ -90,7 +95,10 @@ proptest! {
 
     #[test]
     fn lowering_integrity_never_adds_rights_through_allow_entries(mut question in questions(), level in 0u32..0x3000) {
-        question.dacl.retain(|entry| !entry.is_deny);
+        // Everybody may do everything, as far as the label lets through.
+        let everything = |sid| Entry { is_deny: false, is_inherit_only: false, sid, mask: 0x1000_0000 };
+        question.dacl = people().into_iter().chain(package()).map(everything).collect();
+        question.desired = MAXIMUM;
         let before = granted(&question);
         let own = question.token.integrity().unwrap();
         let lower = IntegrityLevel(level.min(own.0));
@@ -114,7 +122,8 @@ proptest! {
     }
 
     #[test]
-    fn enabling_fewer_privileges_never_adds_rights(mut question in questions()) {
+    fn enabling_fewer_privileges_never_adds_rights(mut question in questions(), rights in 1u32..4) {
+        question.desired = if rights & 1 != 0 { 0x8_0000 } else { 0 } | if rights & 2 != 0 { 0x0100_0000 } else { 0 };
         let before = granted(&question);
         question.token = question.token.disable_all_privileges().state;
         prop_assert_eq!(granted(&question) & !before, 0);

@@ -53,6 +53,14 @@ pub(crate) fn entries() -> impl Strategy<Value = Entry> {
         .prop_map(|(is_deny, is_inherit_only, sid, mask)| Entry { is_deny, is_inherit_only, sid, mask })
 }
 
+/// Any privilege, and often one that a check looks at.
+fn privileges() -> impl Strategy<Value = Privilege> {
+    prop_oneof![
+        proptest::sample::select(vec![Privilege::Security, Privilege::TakeOwnership, Privilege::Relabel]),
+        proptest::sample::select(Privilege::ALL.to_vec()),
+    ]
+}
+
 pub(crate) fn tokens() -> impl Strategy<Value = TokenState> {
     let attributes = prop_oneof![
         Just(GroupAttributes::ALWAYS_ENABLED),
@@ -62,7 +70,7 @@ pub(crate) fn tokens() -> impl Strategy<Value = TokenState> {
     let groups = proptest::collection::vec((proptest::sample::select(people()), attributes), 0..4);
     let restricting =
         proptest::option::weighted(0.3, proptest::collection::vec(proptest::sample::select(people()), 1..3));
-    let privileges = proptest::collection::vec(proptest::sample::select(Privilege::ALL.to_vec()), 0..3);
+    let privileges = proptest::collection::vec(privileges(), 0..3);
     let level = proptest::sample::select(vec![0x1000u32, 0x2000, 0x3000]);
     let user = proptest::sample::select(people());
     let flags = (proptest::bool::weighted(0.1), any::<bool>(), proptest::bool::weighted(0.25), any::<bool>());

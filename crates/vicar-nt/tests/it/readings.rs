@@ -1,6 +1,7 @@
 //! Both readings of every uncertain rule.
 
 use vicar_nt::acl::{Acl, ApplicationData, Entry, Inheritance};
+use vicar_nt::assign::{AssignFlags, NewObject, ObjectKind, assign, assign_by};
 use vicar_nt::check::{AccessRequest, AuditedBy, CentralPolicy, CentralRule, CheckOptions, Subject, audit, decide};
 use vicar_nt::claim::{Claim, ClaimFlags, ClaimType, Value};
 use vicar_nt::descriptor::Descriptor;
@@ -291,4 +292,57 @@ fn section_6_a_refused_maximum() {
     assert_eq!(recorded(reading, me(), text, MAXIMUM), [true, false]);
     assert_eq!(recorded(reading, me(), text, MAXIMUM | 1), [true, false]);
     assert_eq!(recorded(reading, me(), text, MAXIMUM | 2), [true, true]);
+}
+
+/// The descriptor of a new file, both ways.
+fn assigned(reading: Readings, token: Builder, parent: &str, creator: &str) -> [Result<String, NtStatus>; 2] {
+    let token = token.primary_group(well_known::EVERYONE).build().unwrap();
+    let (parent, creator) = (sd(parent), sd(creator));
+    let object = NewObject {
+        parent: Some(parent.as_ref()),
+        creator: Some(creator.as_ref()),
+        token: &token,
+        kind: ObjectKind::Leaf,
+        flags: AssignFlags::empty(),
+        object_types: &[],
+        mapping: GenericMapping::FILE,
+        server: None,
+    };
+    assert_eq!(assign(&object), assign_by(&object, Readings::empty()));
+    [Readings::empty(), reading].map(|readings| {
+        assign_by(&object, readings).map(|new| sddl::print(new.as_ref(), None).unwrap().replace("O:S-1-22-1-1G:WD", ""))
+    })
+}
+
+#[test]
+fn section_5_1_a_user_for_deny_only_as_owner() {
+    let owner = GroupAttributes::ALWAYS_ENABLED | GroupAttributes::OWNER;
+    let token = || me().group(well_known::USERS, owner).owner(well_known::USERS).user_deny_only();
+    let refused = Err(NtStatus::INVALID_OWNER);
+    let made = Ok(String::new());
+    assert_eq!(assigned(Readings::DENY_ONLY_USER_OWNS, token(), "", "O:S-1-22-1-1"), [refused.clone(), made]);
+    assert_eq!(assigned(Readings::DENY_ONLY_USER_OWNS, token(), "", "O:SY"), [refused.clone(), refused]);
+}
+
+#[test]
+fn section_5_3_the_rights_of_an_audit_entry_that_is_inherited() {
+    let made = |text: &str| Ok(text.to_owned());
+    let reading = Readings::AUDIT_WITHOUT_SYSTEM_SECURITY;
+    let parent = "S:(AU;OISA;0x1000001;;;WD)";
+    assert_eq!(assigned(reading, me(), parent, ""), [made("S:(AU;SA;0x1000001;;;WD)"), made("S:(AU;SA;CC;;;WD)")]);
+}
+
+#[test]
+fn section_5_3_trust_labels_and_filters_of_a_parent() {
+    let made = |text: &str| Ok(text.to_owned());
+    let parent = "S:(TL;OI;FR;;;S-1-19-512-4096)(FL;OI;FR;;;WD;(a))(SP;OI;;;;S-1-17-1)";
+    let all = made("S:(TL;;FR;;;S-1-19-512-4096)(FL;;FR;;;WD;(a))(SP;;;;;S-1-17-1)");
+    assert_eq!(assigned(Readings::TRUST_AND_FILTERS_STAY, me(), parent, ""), [all, made("S:(SP;;;;;S-1-17-1)")]);
+}
+
+#[test]
+fn section_5_4_the_label_of_what_a_low_creator_makes() {
+    let low = me().integrity(IntegrityLevel::LOW);
+    let made = |text: &str| Ok(text.to_owned());
+    assert_eq!(assigned(Readings::LOW_CREATORS_DO_NOT_LABEL, low, "", ""), [made("S:(ML;;NW;;;LW)"), made("")]);
 }
