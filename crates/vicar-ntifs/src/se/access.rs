@@ -194,7 +194,7 @@ pub(crate) fn answer(
     u8::from(code == NtStatus::SUCCESS && written == [true; 2])
 }
 
-/// Frees a set of privileges that an access check made.
+/// Frees a set of privileges that an access check made; null is none.
 ///
 /// # Safety
 /// `Privileges` is such a set.
@@ -203,5 +203,9 @@ pub(crate) fn answer(
 /// SeFreePrivileges (ntifs.h page).
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn SeFreePrivileges(Privileges: *mut PRIVILEGE_SET) {
-    enter(&FREE, |call| pool::free(call, Privileges.cast()));
+    enter(&FREE, |call| {
+        if !Privileges.is_null() {
+            pool::free(call, Privileges.cast());
+        }
+    });
 }

@@ -4,7 +4,7 @@
 
 use vicar_kernel::handle::TokenHandle;
 use vicar_kernel::token::query::{AccessInformation, Statistics};
-use vicar_kernel::token::{Info, InfoClass};
+use vicar_kernel::token::{Info, InfoClass, serialise_claims};
 use vicar_kernel::{TokenKind, TokenRef};
 use vicar_nt::privilege::PrivilegeSet;
 use vicar_nt::token::Elevation;
@@ -283,8 +283,8 @@ fn marshal(info: &Info, base: usize, table: Table) -> Result<Vec<u8>, NtStatus> 
             block.grow(4);
             block.number(0, u32::from(*flag));
         }
-        // Claims are told by no structure here; the kernel's answers may become more.
-        Info::Claims(_) => return Err(NtStatus::INVALID_INFO_CLASS),
+        Info::Claims(claims) => block.bytes = serialise_claims(claims, u64::try_from(base).unwrap_or(0)),
+        // The kernel's answers may become more.
         _ => return Err(NtStatus::INVALID_INFO_CLASS),
     }
     Ok(block.bytes)

@@ -41,7 +41,7 @@ struct Subject {
     site: Site,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Book {
     /// By object: where each reference was taken that is not given back.
     references: ByAddress<Vec<Site>>,
@@ -169,7 +169,7 @@ pub(crate) fn released(address: usize, primary: usize) -> Released {
 
 /// Reports what is held still: each context, each subject context, and each reference that is neither's.
 pub(crate) fn report_held(what: &'static str) {
-    let Some(Book { mut references, contexts, subjects }) = book().take() else { return };
+    let Some(Book { mut references, contexts, subjects }) = book().clone() else { return };
     for (token, sites) in contexts {
         for site in sites {
             drop_one(&mut references, token);

@@ -16,3 +16,4 @@ mod sweep;
 mod thread;
 mod token;
 mod work;
+mod wrong;
