@@ -73,6 +73,8 @@ fn set_up(method: Method, target: &Target, groups: u32) -> Result<Box<dyn Runnin
         Method::Alternate => ours::alternate(target, groups),
         Method::Pool => ours::pool(target, groups, 1),
         Method::PoolBatch => ours::pool(target, groups, 32),
+        Method::Sealed => ours::sealed(target, groups, 1),
+        Method::SealedBatch => ours::sealed(target, groups, 32),
     }
 }
 

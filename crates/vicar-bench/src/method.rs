@@ -20,6 +20,10 @@ pub(crate) enum Method {
     Pool,
     /// As `Pool`, thirty-two operations a job.
     PoolBatch,
+    /// A sealed worker, asked through shared memory and one message each way; one operation a message.
+    Sealed,
+    /// As `Sealed`, thirty-two operations a message.
+    SealedBatch,
     /// The C library's setgroups, setegid, seteuid before and after each operation, nothing else running.
     Libc1,
     /// The same with sixteen idle threads in the process.
@@ -43,6 +47,8 @@ impl Method {
             Self::Alternate => "alternate",
             Self::Pool => "pool",
             Self::PoolBatch => "pool_batch",
+            Self::Sealed => "sealed",
+            Self::SealedBatch => "sealed_batch",
             Self::Libc1 => "libc1",
             Self::Libc16 => "libc16",
             Self::Libc128 => "libc128",
@@ -61,6 +67,8 @@ impl Method {
             Self::Alternate => "vicar: client thread, two clients in turn",
             Self::Pool => "vicar: one job an operation, handed over",
             Self::PoolBatch => "vicar: one job for 32 operations",
+            Self::Sealed => "vicar: sealed worker, one operation a message",
+            Self::SealedBatch => "vicar: sealed worker, 32 operations a message",
             Self::Libc1 => "libc wrappers, no other thread",
             Self::Libc16 => "libc wrappers, 16 idle threads",
             Self::Libc128 => "libc wrappers, 128 idle threads",
@@ -72,7 +80,14 @@ impl Method {
     /// Whether it is somebody else's way and not ours.
     pub(crate) const fn is_peer(self) -> bool {
         match self {
-            Self::Plain | Self::RunAs | Self::Sticky | Self::Alternate | Self::Pool | Self::PoolBatch => false,
+            Self::Plain
+            | Self::RunAs
+            | Self::Sticky
+            | Self::Alternate
+            | Self::Pool
+            | Self::PoolBatch
+            | Self::Sealed
+            | Self::SealedBatch => false,
             Self::Naive | Self::Libc1 | Self::Libc16 | Self::Libc128 | Self::Setfsuid | Self::Fork => true,
         }
     }

@@ -53,6 +53,16 @@ impl Target {
         }
     }
 
+    /// Which operation it is.
+    pub(crate) const fn op(&self) -> Op {
+        self.op
+    }
+
+    /// The directory of the files.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.file.parent()
+    }
+
     /// Does the operation once.
     pub(crate) fn run(&self) -> Result<(), String> {
         match self.op {

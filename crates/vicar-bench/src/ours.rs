@@ -1,14 +1,19 @@
 //! The ways of `vicar-os`, through its public interface alone.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use vicar_os::fs::BeneathPath;
+use vicar_os::sealed::{
+    FileAccess, FileAnswer, FileRequest, Plan, Purpose, Seal, SealedWorkers, SealerOptions, WorkerOptions,
+};
 use vicar_os::{
     ClientContext, ClientThread, ClientThreadOptions, ClientThreads, DEFAULT_UMASK, KernelGid, KernelUid, LogonKind,
     Server, StartOptions, Starting, UnixIdentity,
 };
 
 use crate::method::Running;
-use crate::op::Target;
+use crate::op::{Op, Target};
 use crate::scratch::{self, ANOTHER, CLIENT};
 
 /// Starts a server in this process and logs a client with `groups` groups on.
@@ -148,4 +153,73 @@ pub(crate) fn pool(target: &Target, groups: u32, batch: u32) -> Result<Box<dyn R
         .run_blocking(&client, move |_as_client| proof.must_be_client())
         .map_err(|error| format!("client threads: {error}"))??;
     Ok(Box::new(Pool { threads, client, target: target.clone(), batch }))
+}
+
+/// A sealed worker that does file requests.
+struct Worker {
+    worker: vicar_os::sealed::Worker,
+    op: Op,
+    batch: Vec<FileRequest>,
+}
+
+impl Worker {
+    /// Has one batch done, and what is open closed again.
+    fn once(&mut self) -> Result<(), String> {
+        for answer in self.worker.files(&self.batch).map_err(|error| format!("sealed worker: {error}"))? {
+            match (answer.map_err(|error| format!("sealed worker: {error}"))?, self.op) {
+                (FileAnswer::Opened(file), Op::OpenClose) => drop(file),
+                (FileAnswer::Opened(file), Op::OpenRead) => {
+                    let mut page = [0_u8; 4096];
+                    let read = rustix::io::pread(&file, &mut page, 0).map_err(|errno| format!("pread: {errno}"))?;
+                    std::hint::black_box(page);
+                    if read != page.len() {
+                        return Err(format!("pread returned {read} bytes"));
+                    }
+                }
+                (FileAnswer::Seen(seen), Op::Statx) => {
+                    std::hint::black_box(seen);
+                }
+                (other, _) => return Err(format!("sealed worker: answered {other:?}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Running for Worker {
+    fn time(&mut self, count: u32) -> Result<Duration, String> {
+        let size = u32::try_from(self.batch.len()).map_err(|_too_many| "batch")?;
+        let rounds = count.div_ceil(size.max(1));
+        let start = Instant::now();
+        for _ in 0..rounds {
+            self.once()?;
+        }
+        // As if exactly `count` had been done: the last batch may be more.
+        let done = f64::from(rounds.saturating_mul(size));
+        Ok(start.elapsed().mul_f64(f64::from(count) / done))
+    }
+}
+
+/// A sealed worker of the client, asked for `batch` operations a message.
+pub(crate) fn sealed(target: &Target, groups: u32, batch: usize) -> Result<Box<dyn Running>, String> {
+    let told = |error: &dyn std::fmt::Display| format!("sealed worker: {error}");
+    let mut starting = Starting::begin(StartOptions::default()).map_err(|error| told(&error))?;
+    let sealer = starting.fork_sealer(SealerOptions::default(), &[]).map_err(|error| told(&error))?;
+    let server = starting.finish().map_err(|error| told(&error))?;
+    let client = logon(&server, CLIENT, groups)?;
+    let directory = target.directory().ok_or("sealed worker: no directory")?;
+    let plan = Arc::new(Plan::new(Seal::new(Purpose::Files)).at(directory.to_owned()));
+    let workers = SealedWorkers::new(&server, sealer, WorkerOptions::default());
+    let mut worker = workers.take(&client, &plan).map_err(|error| told(&error))?;
+    let path = |name: &str| BeneathPath::parse(name.as_bytes()).map_err(|error| told(&error));
+    let open = |name: &str| path(name).map(|path| FileRequest::Open { path, access: FileAccess::Read });
+    let proof = worker.files(&[open(Target::OF_CLIENT)?, open(Target::OF_SERVER)?]).map_err(|error| told(&error))?;
+    let [Ok(FileAnswer::Opened(_)), Err(_)] = &proof[..] else {
+        return Err(format!("sealed worker: is not the client: {proof:?}"));
+    };
+    let request = match target.op() {
+        Op::OpenClose | Op::OpenRead => open(Target::FILE)?,
+        Op::Statx => FileRequest::Stat { path: path(Target::FILE)? },
+    };
+    Ok(Box::new(Worker { worker, op: target.op(), batch: vec![request; batch] }))
 }

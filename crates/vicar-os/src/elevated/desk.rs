@@ -10,13 +10,14 @@ use crate::packet::{self, Received};
 use crate::source::token;
 use crate::supervisor::Operation;
 use crate::supervisor::apart::{be_apart, descriptor, see_off};
+use crate::switch::calls::put_in_force;
 use crate::switch::powers;
 use crate::sys::fork::{self, Side};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
-use rustix::thread::{CapabilitySet, CapabilitySets};
+use rustix::thread::CapabilitySet;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
@@ -75,13 +76,7 @@ fn shape(beginning: &Beginning) -> Result<(), (Operation, Errno)> {
         return Err(shape(Errno::PERM));
     }
     // This process itself does nothing with them.
-    with_effective(CapabilitySet::empty()).map_err(shape)
-}
-
-fn with_effective(effective: CapabilitySet) -> Result<(), Errno> {
-    let permitted = rustix::thread::capabilities(None)?.permitted;
-    let inheritable = CapabilitySet::empty();
-    rustix::thread::set_capabilities(None, CapabilitySets { effective, permitted, inheritable })
+    put_in_force(CapabilitySet::empty()).map_err(shape)
 }
 
 /// A task that was allowed, and whom it is for.
@@ -375,10 +370,10 @@ fn tell(answer: &OwnedFd, told: &wire::Told) {
 
 /// Kills a process; CAP_KILL is in force for no longer than that. Errors mean that it has ended.
 fn end(process: Pid) {
-    if with_effective(CapabilitySet::KILL).is_ok() {
+    if put_in_force(CapabilitySet::KILL).is_ok() {
         let _ = rustix::process::kill_process(process, Signal::KILL);
     }
-    let _ = with_effective(CapabilitySet::empty());
+    let _ = put_in_force(CapabilitySet::empty());
 }
 
 impl Grants {

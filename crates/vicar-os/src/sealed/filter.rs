@@ -1,6 +1,7 @@
 //! Which system calls a sealed process may make.
 
 use super::bounds::Bounds;
+use crate::switch::calls;
 use crate::sys::seccomp::{self, Rule, Verdict, When};
 use libc::c_long;
 use rustix::io::Errno;
@@ -57,6 +58,7 @@ fn rules(purpose: Purpose, bounds: &Bounds) -> (Vec<Rule>, Verdict) {
             (rules, Verdict::Fail(Errno::PERM))
         }
         Purpose::Execute => {
+            rules.extend(refuse(calls::NUMBERS));
             rules.extend(refuse(NEVER));
             rules.extend(requests(&[libc::TIOCSTI, libc::TIOCLINUX]));
             rules.push(fail(libc::SYS_clone, NAMESPACES, Errno::PERM));
@@ -283,18 +285,8 @@ const CHANGES_BY_DESCRIPTOR: &[c_long] =
 const CHANGING_REQUESTS: &[u64] =
     &[0x4008_6602, 0x4004_6602, 0x4008_7602, 0x4004_7602, 0x401C_5820, 0x800C_6613, 0x4080_6685, 0x4004_7211];
 
-/// What a program of a client has no business with.
+/// What a program of a client has no business with, besides changes of identity.
 const NEVER: &[c_long] = &[
-    libc::SYS_setuid,
-    libc::SYS_setgid,
-    libc::SYS_setreuid,
-    libc::SYS_setregid,
-    libc::SYS_setresuid,
-    libc::SYS_setresgid,
-    libc::SYS_setfsuid,
-    libc::SYS_setfsgid,
-    libc::SYS_setgroups,
-    libc::SYS_capset,
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,

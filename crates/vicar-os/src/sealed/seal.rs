@@ -3,6 +3,7 @@
 use super::bounds::{self, Bounds, NoLandlock};
 use super::filter::{self, Purpose};
 use crate::UnixIdentity;
+use crate::switch::calls::change_nothing;
 use crate::switch::irrevocable::{DropError, Dropped, drop_to};
 use core::fmt;
 use rustix::io::Errno;
@@ -186,10 +187,9 @@ pub(super) fn close(seal: &Seal) -> Result<(), SealError> {
     let failed = |operation| move |errno: Errno| SealError::Failed { operation, errno: errno.raw_os_error() };
     seal.limits.set().map_err(failed("setrlimit"))?;
     bounds::enforce(&seal.bounds)?;
-    let ineffective = || rustix::thread::set_thread_res_uid(None, None, None);
-    ineffective().map_err(failed("setresuid"))?;
+    change_nothing().map_err(failed("setresuid"))?;
     filter::install(seal.purpose, &seal.bounds).map_err(failed("seccomp"))?;
-    if ineffective().is_ok() {
+    if change_nothing().is_ok() {
         return Err(SealError::NotProven("a call is made that the filter refuses"));
     }
     match (seal.purpose, rustix::thread::secure_computing_mode()) {

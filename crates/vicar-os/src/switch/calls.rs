@@ -69,3 +69,30 @@ impl CredentialCalls for Kernel {
         })
     }
 }
+
+/// Numbers of all the calls that change an identity or its capabilities, for a filter that refuses them.
+pub(crate) const NUMBERS: &[libc::c_long] = &[
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_setfsuid,
+    libc::SYS_setfsgid,
+    libc::SYS_setgroups,
+    libc::SYS_capset,
+];
+
+/// Makes a call of that kind that changes nothing: it succeeds for everybody whom no filter stops.
+pub(crate) fn change_nothing() -> Result<(), Errno> {
+    rustix::thread::set_thread_res_uid(None, None, None)
+}
+
+/// Puts these capabilities in force on the calling thread, of those it has, and no other.
+pub(crate) fn put_in_force(effective: rustix::thread::CapabilitySet) -> Result<(), Errno> {
+    let permitted = rustix::thread::capabilities(None)?.permitted;
+    let inheritable = rustix::thread::CapabilitySet::empty();
+    let sets = rustix::thread::CapabilitySets { effective, permitted, inheritable };
+    rustix::thread::set_capabilities(None, sets)
+}

@@ -1,11 +1,12 @@
 //! The run: the same batch by the yardstick and by every road, each on its own copy of the tree.
 
 use crate::hostile::attack;
-use crate::keeper::{Keeper, YARDSTICK};
+use crate::keeper::{Keeper, SEALED, YARDSTICK};
 use crate::numbers::Numbers;
 use crate::operation::Batch;
 use crate::people::{COUNT, USERS, identity};
 use crate::road::{Act, ROADS};
+use crate::sealed::{self, Sealed};
 use crate::watchdog::{Declared, Watchdog};
 use crate::worker::Workers;
 use std::sync::Arc;
@@ -33,7 +34,10 @@ fn run(wanted: usize, limit: Duration) {
     let mut keeper = Keeper::start();
     let mut workers = Workers::start(&keeper.copy(YARDSTICK));
     let attacker = attack(USERS[0], "quiet");
-    let server = Starting::begin(StartOptions::default()).unwrap().finish().unwrap();
+    let mut starting = Starting::begin(StartOptions::default()).unwrap();
+    let sealer = sealed::fork(&mut starting);
+    let server = starting.finish().unwrap();
+    let sealed = Sealed::new(&server, sealer);
     let clients: Vec<ClientContext> =
         (0..COUNT).map(|who| server.logon(LogonKind::Network, &identity(who)).unwrap()).collect();
     let declared = Arc::new(Declared::default());
@@ -62,6 +66,7 @@ fn run(wanted: usize, limit: Duration) {
                     };
                     said.push((*name, act(&clients[who], Box::new(job)).unwrap()));
                 }
+                said.push((SEALED, sealed.perform(&clients[who], step, &keeper.copy(SEALED))));
                 let truth = workers.take(who);
                 for (name, found) in &said {
                     assert!(*found == truth, "{}", report(name, seed, &batch, &truth, found));
@@ -80,7 +85,7 @@ fn run(wanted: usize, limit: Duration) {
     println!(
         "{done} operations on {rounds} trees by {} roads, {allowed} allowed; \
          {seconds} s of which {} for the trees; {watched:?}",
-        ROADS.len(),
+        ROADS.len() + 1,
         kept.as_secs()
     );
     assert!(done > 2_000 && allowed > done / 12 && allowed < done, "{allowed} of {done} were allowed");

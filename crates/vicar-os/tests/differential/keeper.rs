@@ -13,8 +13,11 @@ pub(crate) const KEEPER: &str = "VICAR_TEST_KEEPER";
 /// The copy that the yardstick works on; the others are named after the roads.
 pub(crate) const YARDSTICK: &str = "dropped";
 
+/// The copy that sealed workers work on.
+pub(crate) const SEALED: &str = "sealed";
+
 fn copies() -> Vec<&'static str> {
-    std::iter::once(YARDSTICK).chain(ROADS.iter().map(|road| road.name)).collect()
+    [YARDSTICK, SEALED].into_iter().chain(ROADS.iter().map(|road| road.name)).collect()
 }
 
 /// Where a copy begins. Links of a tree lead up to two directories out of it: what is there is the copy's own, and not

@@ -20,6 +20,7 @@ mod operation;
 mod people;
 #[path = "../vulnerabilities/road.rs"]
 mod road;
+mod sealed;
 mod tree;
 mod watchdog;
 mod worker;

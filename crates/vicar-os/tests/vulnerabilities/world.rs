@@ -5,6 +5,7 @@ use crate::road::{Act, Job, ROADS, Road};
 use crate::scratch::{Scratch, server};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use vicar_os::sealed::{self, Purpose, Seal};
 use vicar_os::switch::irrevocable;
 use vicar_os::{ClientContext, LogonKind, Server, UnixIdentity};
 
@@ -13,6 +14,9 @@ const ROAD: &str = "VICAR_TEST_ROAD";
 
 /// The road that is no server's: a forked process that is the client for good.
 const IRREVOCABLE: &str = "irrevocable";
+
+/// The same, sealed as a worker is that executes programs.
+const SEALED: &str = "sealed";
 
 pub(crate) struct World {
     pub(crate) road: &'static str,
@@ -26,9 +30,9 @@ pub(crate) struct Who {
     pub(crate) context: Option<ClientContext>,
 }
 
-/// Runs `body` over every road, the irrevocable one included. `set_up` makes the files as root.
+/// Runs `body` over every road, those of a process that is the client for good included. `set_up` makes the files as root.
 pub(crate) fn every_road(set_up: impl Fn(&Scratch), body: impl Fn(&World)) {
-    over(&[&[IRREVOCABLE], &server_roads()[..]].concat(), set_up, body);
+    over(&[&[IRREVOCABLE, SEALED], &server_roads()[..]].concat(), set_up, body);
 }
 
 /// Runs `body` over every road of a server.
@@ -98,9 +102,17 @@ impl World {
                 let job: Job = Box::new(move || job(&dir));
                 act(context, job)
             }
-            _ => irrevocable::ask(&who.identity, || job(&dir).into_bytes())
-                .map(|bytes| String::from_utf8(bytes).unwrap())
-                .map_err(|error| error.to_string()),
+            _ => {
+                let work = || {
+                    if self.road == SEALED {
+                        sealed::seal(&who.identity, &Seal::new(Purpose::Execute)).unwrap();
+                    }
+                    job(&dir).into_bytes()
+                };
+                irrevocable::ask(&who.identity, work)
+                    .map(|bytes| String::from_utf8(bytes).unwrap())
+                    .map_err(|error| error.to_string())
+            }
         }
     }
 
