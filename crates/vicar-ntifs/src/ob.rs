@@ -10,7 +10,9 @@ use crate::convert;
 use crate::entry::{Call, Routine, enter, enter_status, routine};
 use crate::export::{self, Type};
 use crate::handle::{self, Table};
-use crate::layout::{ACCESS_MASK, HANDLE, KPROCESSOR_MODE, LONG_PTR, NTSTATUS, POBJECT_TYPE, PVOID, ULONG};
+use crate::layout::{
+    ACCESS_MASK, ACCESS_STATE, HANDLE, KPROCESSOR_MODE, LONG_PTR, NTSTATUS, POBJECT_TYPE, PVOID, ULONG,
+};
 use crate::object;
 use crate::ptr;
 use crate::se::subject;
@@ -155,13 +157,16 @@ pub unsafe extern "system" fn ObReferenceObjectByHandle(
 
 /// Opens an object that the caller has a pointer to.
 ///
+/// A token is opened for the subject of the access state, if one is passed; threads and processes always for the calling
+/// thread.
+///
 /// # Returns
 /// `STATUS_SUCCESS`; the statuses of an access check for a caller in user mode, who is checked as whoever the calling
 /// thread acts as; `STATUS_OBJECT_TYPE_MISMATCH`; `STATUS_INSUFFICIENT_RESOURCES`, `STATUS_QUOTA_EXCEEDED`. The output is
 /// null then.
 ///
 /// # Safety
-/// `Object` is an object that the caller references; `PassedAccessState` is null; `Handle` is null or points to room for a
+/// `Object` is an object that the caller references; `PassedAccessState` is null or points to a state; `Handle` is null or points to room for a
 /// handle.
 ///
 /// # Source
@@ -181,31 +186,42 @@ pub unsafe extern "system" fn ObOpenObjectByPointer(
             call.report(Rule::NullArgument, "Handle is NULL");
             return Err(NtStatus::INVALID_PARAMETER);
         }
-        if !PassedAccessState.is_null() {
-            return Err(NtStatus::INVALID_PARAMETER);
-        }
+        let state: *mut ACCESS_STATE = PassedAccessState.cast();
+        let desired = match ptr::read(state) {
+            None => DesiredAccess,
+            Some(state) => DesiredAccess | state.RemainingDesiredAccess | state.PreviouslyGrantedAccess,
+        };
         let found = object::look_any(call, Object).ok_or(NtStatus::INVALID_PARAMETER)?;
         if !is_of(&found, ObjectType) {
             return Err(NtStatus::OBJECT_TYPE_MISMATCH);
         }
         let table = Table::of(HandleAttributes);
         let opened = match found {
-            ObjectRef::Token(token) => open_token(&token, DesiredAccess, convert::mode(AccessMode), table),
-            ObjectRef::Thread(thread) => open_thread(&thread, DesiredAccess, convert::mode(AccessMode), table),
-            ObjectRef::Process(process) => {
-                open_process(call, &process, DesiredAccess, convert::mode(AccessMode), table)
-            }
+            ObjectRef::Token(token) => open_token(call, &token, desired, convert::mode(AccessMode), table, state),
+            ObjectRef::Thread(thread) => open_thread(&thread, desired, convert::mode(AccessMode), table),
+            ObjectRef::Process(process) => open_process(call, &process, desired, convert::mode(AccessMode), table),
         };
         ptr::write(Handle, opened?);
         Ok(())
     })
 }
 
-fn open_token(token: &TokenRef, desired: ACCESS_MASK, mode: AccessMode, table: Table) -> Result<HANDLE, NtStatus> {
+fn open_token(
+    call: &Call,
+    token: &TokenRef,
+    desired: ACCESS_MASK,
+    mode: AccessMode,
+    table: Table,
+    state: *mut ACCESS_STATE,
+) -> Result<HANDLE, NtStatus> {
     let desired = RequestedMask(desired);
     let opened = match mode {
         AccessMode::Kernel => TokenHandle::open_unchecked(token, desired),
-        AccessMode::User => TokenHandle::open(token, &subject::of_caller(), desired)?,
+        AccessMode::User if state.is_null() => TokenHandle::open(token, &subject::of_caller(), desired)?,
+        AccessMode::User => subject::view(call, crate::se::state::subject_of(state), |subject| {
+            TokenHandle::open(token, subject, desired)
+        })
+        .ok_or(NtStatus::INVALID_PARAMETER)??,
     };
     handle::insert(table, |handles| handles.add_token(opened))
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use vicar_kernel::anonymous::EveryoneIncludesAnonymous;
+use vicar_kernel::block::ThreadBlock;
 use vicar_kernel::logon::RoutineId;
 use vicar_kernel::object::Handles;
 use vicar_kernel::{
@@ -221,7 +222,17 @@ impl World {
 
     /// Makes a thread of a process.
     pub(crate) fn create_thread(&self, process: &Arc<HostProcess>, is_system: bool) -> Arc<HostThread> {
-        self.adopt_thread(Thread::new(&process.process), process, is_system)
+        let thread = Thread::new(&process.process);
+        if !is_system {
+            // A new thread has no block yet.
+            let _ = thread.attach_block(ThreadBlock::new());
+        }
+        self.adopt_thread(thread, process, is_system)
+    }
+
+    /// Returns the thread that C callers know by this pointer, if it runs.
+    pub(crate) fn thread_at(&self, pointer: usize) -> Option<Arc<HostThread>> {
+        self.threads().values().find(|host| host.pointer == pointer).cloned()
     }
 
     /// Makes a process that runs under a token.

@@ -65,7 +65,7 @@ const HAS_TRAVERSE: ULONG = 1;
 const ROOM: usize = 3;
 
 /// Where the subject context of a state is.
-fn subject_of(state: *mut ACCESS_STATE) -> *mut crate::layout::SECURITY_SUBJECT_CONTEXT {
+pub(crate) fn subject_of(state: *mut ACCESS_STATE) -> *mut crate::layout::SECURITY_SUBJECT_CONTEXT {
     state.wrapping_byte_add(offset_of!(ACCESS_STATE, SubjectSecurityContext)).cast()
 }
 

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod report;
 pub mod spec;
+mod twin;
 
 use vicar_nt::NtStatus;
 
@@ -15,6 +16,8 @@ use crate::ex::{pool, work};
 use crate::ke;
 use crate::verifier::{self, Mode, Rule, Site, book, report_at};
 use crate::world::{self, HostThread};
+
+pub use twin::{act_as, block_of, token, user_thread};
 
 pub use crate::verifier::{Finding, findings, take_findings};
 pub use crate::world::{Options, plan_failure, reset};

@@ -284,3 +284,45 @@ fn a_planned_failure_happens_once() {
     c!(SeDeleteClientSecurity(&raw mut context));
     stage.clean();
 }
+
+#[test]
+fn t042_a_threads_block_follows_its_impersonation_and_is_never_read_back() {
+    let stage = Stage::new();
+    let person = vicar_ntifs::testing::spec::Person::new("S-1-5-21-1-1-1-1001");
+    let server = vicar_ntifs::testing::user_thread(&person).unwrap();
+    let block = vicar_ntifs::testing::block_of(server).unwrap();
+    assert_eq!((block.is_impersonating(), block.locale()), (0, 0));
+    let token = vicar_ntifs::testing::token(&person).unwrap();
+    vicar_ntifs::testing::act_as(Some(server)).unwrap();
+    assert_eq!(c!(PsImpersonateClient(c!(PsGetCurrentThread()), token, 0, 0, 2)), SUCCESS);
+    assert_eq!((block.is_impersonating(), block.locale()), (1, -1));
+    block.overwrite(0, 0);
+    assert_eq!(c!(PsIsThreadImpersonating(server)), 1, "what the program writes there changes nothing");
+    c!(PsRevertToSelf());
+    assert_eq!((block.is_impersonating(), block.locale()), (0, 0));
+    c!(PsDereferencePrimaryToken(token));
+    vicar_ntifs::testing::act_as(None).unwrap();
+    assert!(vicar_ntifs::testing::block_of(c!(PsGetCurrentThread())).is_none(), "the system's threads have none");
+    assert!(vicar_ntifs::testing::act_as(Some(token)).is_err());
+    stage.clean();
+}
+
+/// What winfsp does: a token is opened for the subject that an access state carries, not for whoever calls.
+#[test]
+fn a_token_is_opened_for_the_subject_of_an_access_state() {
+    let stage = Stage::new();
+    let (alice, bob) = (ALICE.thread(), BOB.thread());
+    let token = c!(PsReferencePrimaryToken(c!(IoThreadToProcess(alice))));
+    let (mut state, mut aux): (ACCESS_STATE, [u64; 8]) = (crate::call::filled(0x5A), [0; 8]);
+    c!(vicar_act_as(alice));
+    assert_eq!(c!(SeCreateAccessState(&raw mut state, aux.as_mut_ptr().cast(), 8, null())), SUCCESS);
+    c!(vicar_act_as(bob));
+    let mut handle = null_mut();
+    let mut open = |state: PVOID| c!(ObOpenObjectByPointer(token, 0, state, 8, null_mut(), UserMode, &raw mut handle));
+    assert_eq!(open(null_mut()), ACCESS_DENIED, "Bob may not read Alice's token");
+    assert_eq!(open((&raw mut state).cast()), SUCCESS, "but the state is Alice's");
+    assert_eq!(c!(ZwClose(handle)), SUCCESS);
+    c!(SeDeleteAccessState(&raw mut state));
+    c!(PsDereferencePrimaryToken(token));
+    stage.clean();
+}
