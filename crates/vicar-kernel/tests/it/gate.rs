@@ -501,3 +501,44 @@ fn whatever_changes_on_either_side_is_looked_at_again_after_the_gate_said_yes() 
         assert_eq!(thread.impersonate(&context), Ok(Outcome::Downgraded { step }), "{process:?} {client:?}");
     }
 }
+
+/// G11 overrules a refusal for the user, the restriction and the sandbox, and nothing else.
+#[test]
+fn constrained_impersonation_overrules_neither_integrity_nor_elevation() {
+    let policies = [Policy::strict(), {
+        let mut policy = Policy::strict();
+        policy.constrained = ConstrainedImpersonation::AnyUser;
+        policy
+    }];
+    let world = World::new();
+    let (own, other) = (world.token(Who::Ac1), world.token(Who::Bc1));
+    let (own_state, other_state) = (own.state(), other.state());
+    let process = Party::of(&own, &own_state);
+    let same = Party { user: process.user, ..Party::of(&other, &other_state) };
+    let stranger = Party::of(&other, &other_state);
+    let elevated = gate::ElevationFacts { is_elevated: true, is_full_half: true };
+    let judge = |policy: &Policy, process, token| {
+        let verdict = gate::judge(Profile::V4, policy, &GateInput { process, token, level: Imp });
+        (verdict.is_allowed, verdict.step)
+    };
+    for (index, policy) in policies.iter().enumerate() {
+        // Nothing to overrule; another user is overruled by the older rule only; a restriction by both.
+        assert_eq!(judge(policy, process, same), (true, GateStep::End));
+        let for_user = [(false, GateStep::User), (true, GateStep::Constrained)][index];
+        assert_eq!(judge(policy, process, stranger), for_user);
+        let restricted = Party { is_restricted: true, ..process };
+        assert_eq!(judge(policy, restricted, same), (true, GateStep::Constrained));
+        // Elevation is refused by itself, and beside each of the others.
+        let risen = |token| Party { elevation: elevated, ..token };
+        assert_eq!(judge(policy, process, risen(same)), (false, GateStep::Elevation));
+        assert_eq!(judge(policy, process, risen(stranger)), (false, GateStep::User));
+        assert_eq!(judge(policy, restricted, risen(same)), (false, GateStep::Restricted));
+        // So is integrity, where it is missing too.
+        for integrity in [Some(IntegrityLevel::HIGH), None] {
+            for token in [same, stranger] {
+                let above = Party { integrity, ..token };
+                assert_eq!(judge(policy, process, above), (false, GateStep::Integrity));
+            }
+        }
+    }
+}
