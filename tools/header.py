@@ -2,7 +2,8 @@
 """Holds ntifs.h and vicar_test.h against the Rust that exports their routines, and against windows-sys.
 
 Usage: header.py LIBRARY      compares headers, sources, the exports of LIBRARY and windows-sys, each both ways
-       header.py coverage     every declared routine has a C test, an error test and its page in tests/golden/routines.txt
+       header.py coverage     every declared routine has a C test, an error test and its page in tests/golden/routines.txt, and
+                              the fields of structures that are there by name are those the manual lists
        header.py names        prints what is declared, a name a line
        header.py --prove      plants one difference of each kind and fails unless each is found
 
@@ -383,6 +384,20 @@ def compare_rules(header, source):
 # ---------------------------------------------------------------------------------------------------------- coverage
 
 
+def compare_lists(manual, header):
+    """The fields of the structures that the manual lists, against the header; both ways."""
+    block = re.search(r"```by-name\n(.*?)```", manual, re.S)
+    listed = dict(line.split(": ", 1) for line in block.group(1).splitlines()) if block else {}
+    header = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
+    found = [] if listed else ["the manual has no list of fields"]
+    for name, fields in listed.items():
+        body = re.search(rf"typedef struct _{name} \{{\n(.*?)\n\}} {name}\b", header, re.S)
+        inner = re.findall(r"^  (?:\w[\w *]*?[ *]|\} )(\w+)(?:\[[^;]*\])?;", body.group(1), re.M) if body else []
+        if inner != fields.split():
+            found.append(f"{name}: the manual lists {fields}; the header has {' '.join(inner)}")
+    return found
+
+
 def read_coverage(text):
     rows = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -488,6 +503,8 @@ def prove():
         "a level only in Rust": compare_levels({}, ["routine!(F, PASSIVE_LEVEL, \"x\")"]),
         "another number of a rule": compare_rules("VICAR_RULE_WRONG_IRQL = 2", rule),
         "a rule only in Rust": compare_rules("", rule),
+        "a field the manual does not list": compare_lists("```by-name\nX: A\n```", "typedef struct _X {\n  ULONG A;\n  ULONG B;\n} X, *PX;"),
+        "a field only the manual lists": compare_lists("```by-name\nX: A B\n```", "typedef struct _X {\n  ULONG A;\n} X, *PX;"),
     }
     test = 'TEST(one) {\n  F(1);\n}\nTEST(two) {\n  F(0);\n}\n'
     rows = "F | one | two | page\nG | one | cannot fail | page\n"
@@ -520,6 +537,7 @@ def main():
         rows = read_coverage((CRATE / "tests/golden/routines.txt").read_text())
         sources = [path.read_text() for path in sorted((CRATE / "tests/c").glob("*.[ch]"))]
         found = coverage(c, rows, sources)
+        found += compare_lists((CRATE / "README.md").read_text(), (CRATE / "include/ntifs.h").read_text())
         print("\n".join(found) if found else f"= {len(c)} routines, each with a test, an error test and its page")
         return 1 if found else 0
     sizes = sizes_of_structures()

@@ -6,8 +6,12 @@
  * work is not declared, so a missing routine is an error when compiling and never an answer that is wrong.
  *
  * Compile with -fshort-wchar (`pkg-config --cflags vicar-ntifs` says so), because WCHAR has 16 bits. LONG and ULONG have
- * 32 bits although `long` has 64 here: print them with %d and %u. There is no structured exception handling, and a pointer
- * that is bad enough to fault stops the program; what each routine checks of its arguments is said at the routine.
+ * 32 bits although `long` has 64 here: print them with %d and %u. There is no structured exception handling.
+ *
+ * A pointer that is NULL where it must not be, an object that is none, and an object of another type are reported by the verifier
+ * and answered with a failure: a status (STATUS_INVALID_PARAMETER where none is named), FALSE, 0 or NULL; outputs are defined then
+ * too. In a Windows kernel most of these would stop the machine. SIDs, lists and descriptors need not be aligned. A pointer to
+ * memory that is not there stops the program.
  *
  * Each routine is described by what it does, then:
  *   IRQL    the highest level it may be called at; when nothing is said, PASSIVE_LEVEL.

@@ -1,7 +1,9 @@
 /* A test program: tests that register themselves, each in a world of its own, and libtest's last line. */
 #ifndef CHECK_H
 #define CHECK_H
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 
 #include <stdio.h>
 #include <stdlib.h>
