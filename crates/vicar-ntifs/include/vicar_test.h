@@ -103,7 +103,13 @@ enum {
   VICAR_RULE_IRQL_ORDER = 22,
   VICAR_RULE_CRITICAL_REGION = 23,
   VICAR_RULE_BAD_HANDLE = 24,
-  VICAR_RULE_WORK_ITEM_BUSY = 25
+  VICAR_RULE_WORK_ITEM_BUSY = 25,
+  VICAR_RULE_SERVED_AS_ITSELF = 26,
+  VICAR_RULE_RESULT_UNSEEN = 27,
+  VICAR_RULE_DOWNGRADE_UNSEEN = 28,
+  VICAR_RULE_KERNEL_MODE_FOR_USER = 29,
+  VICAR_RULE_LEVEL_NOT_TESTED = 30,
+  VICAR_RULE_CLIENT_THREAD_GONE = 31
 };
 
 /* A mistake of the driver's. Its texts are read with vicar_finding_text. */
@@ -162,6 +168,12 @@ KPROCESSOR_MODE vicar_set_previous_mode(_In_ KPROCESSOR_MODE Mode);
 
 /* vicar_return_to_user_mode: the calling thread's request is over; it must act as itself, at PASSIVE_LEVEL. */
 VOID vicar_return_to_user_mode(VOID);
+
+/*
+ * vicar_object_access: what stands in for a routine that is not here (ZwCreateFile, ZwOpenKey, a lower driver) says that it
+ * works on an object as whoever the calling thread acts as. The verifier tells when that is not who was meant.
+ */
+VOID vicar_object_access(_In_opt_z_ const char *What);
 
 /* vicar_fail_allocation: lets the nth allocation from now fail, once; with its usual status when Status is 0. Nth 0 takes it back. */
 VOID vicar_fail_allocation(_In_ ULONG64 Nth, _In_ NTSTATUS Status);

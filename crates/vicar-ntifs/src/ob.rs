@@ -16,7 +16,7 @@ use crate::layout::{
 use crate::object;
 use crate::ptr;
 use crate::se::subject;
-use crate::verifier::Rule;
+use crate::verifier::{Rule, flow};
 
 static REFERENCE: Routine = routine!(ObfReferenceObject, DISPATCH_LEVEL, "ObfReferenceObject (wdm.h page)");
 static DEREFERENCE: Routine = routine!(ObfDereferenceObject, DISPATCH_LEVEL, "ObDereferenceObject (wdm.h page)");
@@ -191,6 +191,7 @@ pub unsafe extern "system" fn ObOpenObjectByPointer(
             None => DesiredAccess,
             Some(state) => DesiredAccess | state.RemainingDesiredAccess | state.PreviouslyGrantedAccess,
         };
+        flow::works(call, "an object was opened");
         let found = object::look_any(call, Object).ok_or(NtStatus::INVALID_PARAMETER)?;
         if !is_of(&found, ObjectType) {
             return Err(NtStatus::OBJECT_TYPE_MISMATCH);

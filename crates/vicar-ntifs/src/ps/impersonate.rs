@@ -13,7 +13,8 @@ use crate::layout::{
 };
 use crate::object;
 use crate::ptr::{self, Held};
-use crate::verifier::Rule;
+use crate::se::client::is_caller;
+use crate::verifier::{Rule, flow};
 
 static IMPERSONATE: Routine = routine!(PsImpersonateClient, PASSIVE_LEVEL, "PsImpersonateClient (ntifs.h page)");
 static ASSIGN: Routine =
@@ -65,6 +66,9 @@ pub unsafe extern "system" fn PsImpersonateClient(
         let thread = thread(call, Thread)?;
         if Token.is_null() {
             thread.revert();
+            if call.is_verified() && is_caller(call, Thread) {
+                flow::ended();
+            }
             return Ok(());
         }
         let terms = Terms {
@@ -73,7 +77,8 @@ pub unsafe extern "system" fn PsImpersonateClient(
             on_open: if CopyOnOpen == 0 { OnOpen::Share } else { OnOpen::Copy },
         };
         let token: Held<TokenRef> = object::look(call, Token).ok_or(NtStatus::INVALID_PARAMETER)?;
-        thread.impersonate_token(&token, terms).map(drop)
+        let result = thread.impersonate_token(&token, terms);
+        if call.is_verified() && is_caller(call, Thread) { flow::impersonated(call, result) } else { result.map(drop) }
     })
 }
 
@@ -109,7 +114,12 @@ pub unsafe extern "system" fn PsAssignImpersonationToken(Thread: PETHREAD, Token
 /// PsRevertToSelf (ntifs.h page); spec/nt-impersonation 2.9.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn PsRevertToSelf() {
-    enter(&REVERT, |_| current::seat().host.thread.revert());
+    enter(&REVERT, |call| {
+        current::seat().host.thread.revert();
+        if call.is_verified() {
+            flow::ended();
+        }
+    });
 }
 
 /// Ends all impersonation of a thread.
@@ -238,6 +248,7 @@ pub unsafe extern "system" fn PsReferenceImpersonationToken(
         if written != [true; 3] {
             call.report(Rule::NullArgument, "an output is NULL");
         }
+        flow::looked(call);
         object::give(call, worn.token)
     })
 }
@@ -286,6 +297,7 @@ pub unsafe extern "system" fn PsReferenceEffectiveToken(
                 ptr::write(TokenType, 2);
                 ptr::write(EffectiveOnly, convert::effective_only(worn.reach));
                 ptr::write(ImpersonationLevel, convert::level(worn.level));
+                flow::looked(call);
                 object::give(call, worn.token)
             }
         }

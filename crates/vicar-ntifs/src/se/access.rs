@@ -16,7 +16,7 @@ use crate::layout::{
 };
 use crate::ptr;
 use crate::se::subject;
-use crate::verifier::{Rule, book};
+use crate::verifier::{Rule, book, flow};
 
 static CHECK: Routine = routine!(SeAccessCheck, PASSIVE_LEVEL, "SeAccessCheck (wdm.h page)");
 static FREE: Routine = routine!(SeFreePrivileges, PASSIVE_LEVEL, "SeFreePrivileges (ntifs.h page)");
@@ -122,6 +122,9 @@ pub unsafe extern "system" fn SeAccessCheck(
     enter(&CHECK, |call| {
         if call.is_verified() {
             test_lock(call, SubjectSecurityContext, SubjectContextLocked);
+            flow::checks(call, AccessMode);
+            // It answers by the level itself.
+            flow::looked(call);
         }
         let result = match planned(call) {
             Some(status) => Err(NtStatus(status.cast_unsigned())),

@@ -5,7 +5,7 @@
 
 use std::mem::offset_of;
 
-use vicar_kernel::{ClientContext, Locality, OnOpen, Qos, Terms, ThreadRef, TokenRef};
+use vicar_kernel::{ClientContext, Locality, OnOpen, Outcome, Qos, Terms, ThreadRef, TokenRef};
 use vicar_nt::NtStatus;
 
 use crate::convert;
@@ -18,7 +18,7 @@ use crate::layout::{
 use crate::object;
 use crate::ptr::{self, Held};
 use crate::se::subject;
-use crate::verifier::{Rule, book};
+use crate::verifier::{Rule, book, flow};
 
 static CREATE: Routine = routine!(SeCreateClientSecurity, PASSIVE_LEVEL, "SeCreateClientSecurity (ntifs.h page)");
 static CREATE_FROM: Routine = routine!(
@@ -73,6 +73,7 @@ fn store(
     to: *mut SECURITY_CLIENT_CONTEXT,
     is_remote: BOOLEAN,
     captured: Result<ClientContext, NtStatus>,
+    thread: Option<u64>,
 ) -> Result<(), NtStatus> {
     let context = match captured {
         Ok(context) => context,
@@ -88,7 +89,8 @@ fn store(
     let parts = context.into_parts();
     let token = object::give(call, parts.token);
     if call.is_verified() {
-        book::created(token.addr(), call.site());
+        // A copy, and the token of a subject context that the caller keeps, follow nobody.
+        book::created(token.addr(), call.site(), thread.filter(|_| parts.is_direct));
     }
     ptr::write(
         to,
@@ -134,14 +136,16 @@ pub unsafe extern "system" fn SeCreateClientSecurity(
     ClientContext: *mut SECURITY_CLIENT_CONTEXT,
 ) -> NTSTATUS {
     enter(&CREATE, |call| {
+        let mut follows = None;
         let captured = match planned(call) {
             Some(status) => Err(NtStatus(status.cast_unsigned())),
             None => qos(call, ClientSecurityQos).and_then(|qos| {
                 let thread: Held<ThreadRef> = object::look(call, ClientThread).ok_or(NtStatus::INVALID_PARAMETER)?;
+                follows = Some(thread.id());
                 vicar_kernel::ClientContext::capture(&thread, qos, locality(RemoteSession))
             }),
         };
-        answer(store(call, ClientContext, RemoteSession, captured))
+        answer(store(call, ClientContext, RemoteSession, captured, follows))
     })
 }
 
@@ -176,7 +180,7 @@ pub unsafe extern "system" fn SeCreateClientSecurityFromSubjectContext(
                 .ok_or(NtStatus::INVALID_PARAMETER)?
             }),
         };
-        answer(store(call, ClientContext, ServerIsRemote, captured))
+        answer(store(call, ClientContext, ServerIsRemote, captured, None))
     })
 }
 
@@ -212,7 +216,7 @@ fn member<T>(of: *const SECURITY_CLIENT_CONTEXT, offset: usize) -> *const T {
 }
 
 /// Takes a client on, on the thread that is named or the calling one.
-fn impersonate(call: &Call, from: *const SECURITY_CLIENT_CONTEXT, thread: PETHREAD) -> Result<(), NtStatus> {
+fn impersonate(call: &Call, from: *const SECURITY_CLIENT_CONTEXT, thread: PETHREAD) -> Result<Outcome, NtStatus> {
     let token: *const PACCESS_TOKEN = member(from, offset_of!(SECURITY_CLIENT_CONTEXT, ClientToken));
     let Some(token) = ptr::read(token) else {
         call.report(Rule::NullArgument, "ClientContext is NULL");
@@ -221,6 +225,9 @@ fn impersonate(call: &Call, from: *const SECURITY_CLIENT_CONTEXT, thread: PETHRE
     if call.is_verified() && !book::is_created(token.addr()) {
         call.report(Rule::ContextNotCreated, format!("the context {from:p} is not created, or is deleted"));
         return Err(NtStatus::INVALID_PARAMETER);
+    }
+    if call.is_verified() && book::is_orphan(token.addr()) {
+        call.report(Rule::ClientThreadGone, format!("the thread that the context {from:p} follows has ended"));
     }
     let flag = |offset: usize| ptr::read::<BOOLEAN>(member(from, offset)).unwrap_or(0);
     let effective_only = if flag(offset_of!(SECURITY_CLIENT_CONTEXT, DirectlyAccessClientToken)) == 0 {
@@ -235,7 +242,18 @@ fn impersonate(call: &Call, from: *const SECURITY_CLIENT_CONTEXT, thread: PETHRE
         on_open: OnOpen::Copy,
     };
     let token: Held<TokenRef> = object::look(call, token).ok_or(NtStatus::INVALID_PARAMETER)?;
-    on_thread(call, thread, |thread| thread.impersonate_token(&token, terms).map(drop))
+    on_thread(call, thread, |thread| thread.impersonate_token(&token, terms))
+}
+
+/// Lets the verifier know what it came to, if it was about the calling thread.
+fn noted(call: &Call, thread: PETHREAD, result: Result<Outcome, NtStatus>) -> Result<(), NtStatus> {
+    if call.is_verified() && is_caller(call, thread) { flow::impersonated(call, result) } else { result.map(drop) }
+}
+
+/// Returns whether a thread is the calling one.
+pub(crate) fn is_caller(call: &Call, thread: PETHREAD) -> bool {
+    thread.is_null()
+        || object::look::<ThreadRef>(call, thread).is_some_and(|thread| thread.is_same(&current::seat().host.thread))
 }
 
 /// Runs `action` with the thread that is named, or the calling one.
@@ -276,7 +294,7 @@ pub unsafe extern "system" fn SeImpersonateClientEx(
     ClientContext: *const SECURITY_CLIENT_CONTEXT,
     ServerThread: PETHREAD,
 ) -> NTSTATUS {
-    enter_status(&IMPERSONATE_EX, |call| impersonate(call, ClientContext, ServerThread))
+    enter_status(&IMPERSONATE_EX, |call| noted(call, ServerThread, impersonate(call, ClientContext, ServerThread)))
 }
 
 /// [`SeImpersonateClientEx`] without its status: after a failure the caller's work runs as the server.
@@ -292,8 +310,13 @@ pub unsafe extern "system" fn SeImpersonateClient(
     ServerThread: PETHREAD,
 ) {
     enter(&IMPERSONATE, |call| {
+        call.report(Rule::ResultUnseen, "nobody will know whether the client was taken on");
+        let result = match planned(call) {
+            None => impersonate(call, ClientContext, ServerThread),
+            Some(status) => Err(NtStatus(status.cast_unsigned())),
+        };
         // The routine has no way to say it.
-        let _ = if planned(call).is_none() { impersonate(call, ClientContext, ServerThread) } else { Ok(()) };
+        let _ = noted(call, ServerThread, result);
     });
 }
 
@@ -306,5 +329,10 @@ pub unsafe extern "system" fn SeImpersonateClient(
 /// SeStopImpersonatingClient (ntifs.h page); spec/nt-impersonation 2.7.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn SeStopImpersonatingClient() {
-    enter(&STOP, |_| current::seat().host.thread.revert());
+    enter(&STOP, |call| {
+        current::seat().host.thread.revert();
+        if call.is_verified() {
+            flow::ended();
+        }
+    });
 }

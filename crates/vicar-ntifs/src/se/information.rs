@@ -17,7 +17,7 @@ use crate::layout::{HANDLE, NTSTATUS, PACCESS_TOKEN, PVOID, ULONG};
 use crate::ptr;
 use crate::se::subject;
 use crate::se::token::look;
-use crate::verifier::Rule;
+use crate::verifier::{Rule, flow};
 use crate::zw::{previous_mode, probe};
 use vicar_nt::check::AccessMode;
 
@@ -329,6 +329,9 @@ pub unsafe extern "system" fn SeQueryInformationToken(
         }
         let class = InfoClass::parse(TokenInformationClass.cast_unsigned())?;
         let info = look(call, Token)?.query_information(class)?;
+        if class == InfoClass::ImpersonationLevel {
+            flow::looked(call);
+        }
         if let Some(number) = in_place(class, &info) {
             ptr::write(TokenInformation.cast::<u32>(), number);
             return Ok(());

@@ -12,7 +12,7 @@ use crate::layout::{
 };
 use crate::ptr;
 use crate::se::subject;
-use crate::verifier::Rule;
+use crate::verifier::{Rule, flow};
 
 static CHECK: Routine = routine!(SePrivilegeCheck, PASSIVE_LEVEL, "SePrivilegeCheck (ntifs.h page)");
 static SINGLE: Routine = routine!(SeSinglePrivilegeCheck, PASSIVE_LEVEL, "SeSinglePrivilegeCheck (ntddk.h page)");
@@ -42,6 +42,7 @@ pub unsafe extern "system" fn SePrivilegeCheck(
     AccessMode: KPROCESSOR_MODE,
 ) -> BOOLEAN {
     enter(&CHECK, |call| {
+        flow::checks(call, AccessMode);
         let head: *const ULONG = RequiredPrivileges.cast_const().cast();
         let (Some(count), Some(control)) = (ptr::read(head), ptr::read_at(head, 1)) else {
             call.report(Rule::NullArgument, "RequiredPrivileges is NULL");
@@ -80,7 +81,8 @@ pub unsafe extern "system" fn SePrivilegeCheck(
 /// SeSinglePrivilegeCheck (ntddk.h page); spec/nt-impersonation 2.18.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn SeSinglePrivilegeCheck(PrivilegeValue: LUID, PreviousMode: KPROCESSOR_MODE) -> BOOLEAN {
-    enter(&SINGLE, |_| {
+    enter(&SINGLE, |call| {
+        flow::checks(call, PreviousMode);
         let mode = convert::mode(PreviousMode);
         u8::from(match Privilege::from_luid(convert::from_luid(PrivilegeValue)) {
             Some(privilege) => current::seat().host.thread.holds(privilege, mode),

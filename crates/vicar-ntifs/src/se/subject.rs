@@ -263,7 +263,15 @@ pub unsafe extern "system" fn vicar_query_subject_context_token(
             std::ptr::null_mut()
         }
         Some(context) if context.ClientToken.is_null() => context.PrimaryToken,
-        Some(context) => context.ClientToken,
+        Some(context) => {
+            if context.ImpersonationLevel < convert::level(ImpersonationLevel::Impersonation) {
+                call.report(
+                    Rule::LevelNotTested,
+                    format!("the client is at level {}, and its token decides nothing", context.ImpersonationLevel),
+                );
+            }
+            context.ClientToken
+        }
     })
 }
 

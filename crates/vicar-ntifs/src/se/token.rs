@@ -8,7 +8,7 @@ use crate::entry::{Call, Routine, enter, enter_status, routine};
 use crate::layout::{BOOLEAN, LUID, NTSTATUS, PACCESS_TOKEN, SECURITY_IMPERSONATION_LEVEL, TOKEN_TYPE, ULONG};
 use crate::object;
 use crate::ptr::{self, Held};
-use crate::verifier::Rule;
+use crate::verifier::{Rule, flow};
 
 static TYPE: Routine = routine!(SeTokenType, PASSIVE_LEVEL, "SeTokenType (ntifs.h page)");
 static LEVEL: Routine = routine!(SeTokenImpersonationLevel, PASSIVE_LEVEL, "SeTokenImpersonationLevel (ntifs.h page)");
@@ -59,7 +59,10 @@ pub unsafe extern "system" fn SeTokenType(Token: PACCESS_TOKEN) -> TOKEN_TYPE {
 /// SeTokenImpersonationLevel (ntifs.h page); spec/nt-impersonation 2.16.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn SeTokenImpersonationLevel(Token: PACCESS_TOKEN) -> SECURITY_IMPERSONATION_LEVEL {
-    enter(&LEVEL, |call| ask(call, Token, 0, |token| token.level().map_or(0, convert::level)))
+    enter(&LEVEL, |call| {
+        flow::looked(call);
+        ask(call, Token, 0, |token| token.level().map_or(0, convert::level))
+    })
 }
 
 /// Returns whether a token has the local administrators enabled.

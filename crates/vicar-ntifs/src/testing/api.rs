@@ -16,7 +16,7 @@ use crate::object;
 use crate::ptr::{self, Held};
 use crate::testing::spec::{Half, Person};
 use crate::testing::{self, Options};
-use crate::verifier::Mode;
+use crate::verifier::{Mode, flow};
 use crate::world::{self, HostProcess, HostThread};
 
 static RESET: Routine = routine!(vicar_reset, HIGH_LEVEL, "vicar_test.h");
@@ -29,6 +29,7 @@ static USER: Routine = routine!(vicar_user_thread, HIGH_LEVEL, "vicar_test.h");
 static ACT: Routine = routine!(vicar_act_as, HIGH_LEVEL, "vicar_test.h");
 static MODE: Routine = routine!(vicar_set_previous_mode, HIGH_LEVEL, "vicar_test.h");
 static RETURN: Routine = routine!(vicar_return_to_user_mode, HIGH_LEVEL, "vicar_test.h");
+static OBJECT: Routine = routine!(vicar_object_access, HIGH_LEVEL, "vicar_test.h");
 static FAIL_ALLOCATION: Routine = routine!(vicar_fail_allocation, HIGH_LEVEL, "vicar_test.h");
 static FAIL_ROUTINE: Routine = routine!(vicar_fail_routine, HIGH_LEVEL, "vicar_test.h");
 static BALANCE: Routine = routine!(vicar_balance, HIGH_LEVEL, "vicar_test.h");
@@ -301,6 +302,19 @@ pub unsafe extern "system" fn vicar_set_previous_mode(Mode: KPROCESSOR_MODE) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn vicar_return_to_user_mode() {
     enter(&RETURN, |call| testing::return_to_user_mode(call.site()));
+}
+
+/// Says that something works on an object as whoever the calling thread acts as.
+///
+/// C: `void vicar_object_access(const char *What);`
+///
+/// # Safety
+/// `What` is null or a text that ends with a zero byte.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn vicar_object_access(What: *const c_char) {
+    enter(&OBJECT, |call| {
+        flow::works(call, ptr::text(call, What).unwrap_or("an object was worked on"));
+    });
 }
 
 /// Makes the nth allocation from now fail once, with a status or, for zero, the usual one; nth zero takes a plan back.

@@ -14,7 +14,7 @@ use crate::current;
 use crate::entry::Routine;
 use crate::ex::{pool, work};
 use crate::ke;
-use crate::verifier::{self, Mode, Rule, Site, book, report_at};
+use crate::verifier::{self, Mode, Rule, Site, book, flow, report_at};
 use crate::world::{self, HostThread};
 
 pub use twin::{act_as, block_of, token, user_thread};
@@ -60,6 +60,7 @@ pub fn return_to_user_mode(site: Site) {
     if verifier::mode() == Mode::Off {
         return;
     }
+    flow::ended();
     if let Some(worn) = seat.host.thread.reference_impersonation() {
         let detail = format!("the thread still acts as {} at level {:?}", worn.token.state().user().sid, worn.level);
         report_at(Rule::ImpersonatingInUserMode, WHAT, site, detail);
@@ -74,6 +75,9 @@ pub fn return_to_user_mode(site: Site) {
 
 /// Notes that a thread ends; it should act as itself then.
 pub(crate) fn note_exit(thread: &HostThread, site: Site) {
+    if verifier::mode() != Mode::Off {
+        book::thread_ended(thread.thread.id());
+    }
     if verifier::mode() != Mode::Off && thread.thread.is_impersonating() {
         let detail = "the thread ends in its client's identity".to_owned();
         report_at(Rule::ExitedImpersonating, "the end of a thread", site, detail);

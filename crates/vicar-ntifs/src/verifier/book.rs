@@ -41,12 +41,22 @@ struct Subject {
     site: Site,
 }
 
+/// A client context that is created.
+#[derive(Clone, Copy, Debug)]
+struct Context {
+    site: Site,
+    /// The thread that it follows.
+    follows: Option<u64>,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Book {
     /// By object: where each reference was taken that is not given back.
     references: ByAddress<Vec<Site>>,
     /// By client token: where each context was created that is not deleted.
-    contexts: ByAddress<Vec<Site>>,
+    contexts: ByAddress<Vec<Context>>,
+    /// Threads of clients that have ended.
+    ended: Vec<u64>,
     /// By the structure's address.
     subjects: ByAddress<Subject>,
 }
@@ -76,7 +86,7 @@ pub(crate) fn dereferenced(object: usize) -> bool {
     with(|book| drop_one(&mut book.references, object))
 }
 
-fn drop_one(of: &mut ByAddress<Vec<Site>>, key: usize) -> bool {
+fn drop_one<T>(of: &mut ByAddress<Vec<T>>, key: usize) -> bool {
     let Some(sites) = of.get_mut(&key) else { return false };
     let dropped = sites.pop().is_some();
     if sites.is_empty() {
@@ -85,9 +95,22 @@ fn drop_one(of: &mut ByAddress<Vec<Site>>, key: usize) -> bool {
     dropped
 }
 
-/// Notes a client context by its token.
-pub(crate) fn created(token: usize, site: Site) {
-    with(|book| book.contexts.entry(token).or_default().push(site));
+/// Notes a client context by its token, and the thread that it follows, if it follows one.
+pub(crate) fn created(token: usize, site: Site, follows: Option<u64>) {
+    with(|book| book.contexts.entry(token).or_default().push(Context { site, follows }));
+}
+
+/// Notes that a thread has ended.
+pub(crate) fn thread_ended(thread: u64) {
+    with(|book| book.ended.push(thread));
+}
+
+/// Returns whether every context with this token follows a thread that has ended.
+pub(crate) fn is_orphan(token: usize) -> bool {
+    with(|book| {
+        let Some(contexts) = book.contexts.get(&token) else { return false };
+        contexts.iter().all(|context| context.follows.is_some_and(|thread| book.ended.contains(&thread)))
+    })
 }
 
 /// Returns whether a context with this token is created and not deleted.
@@ -169,9 +192,9 @@ pub(crate) fn released(address: usize, primary: usize) -> Released {
 
 /// Reports what is held still: each context, each subject context, and each reference that is neither's.
 pub(crate) fn report_held(what: &'static str) {
-    let Some(Book { mut references, contexts, subjects }) = book().clone() else { return };
-    for (token, sites) in contexts {
-        for site in sites {
+    let Some(Book { mut references, contexts, subjects, ended: _ }) = book().clone() else { return };
+    for (token, contexts) in contexts {
+        for Context { site, .. } in contexts {
             drop_one(&mut references, token);
             report_at(
                 Rule::ContextNotDeleted,

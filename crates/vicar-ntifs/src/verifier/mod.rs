@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::entry::{self, Routine};
 
 pub(crate) mod book;
+pub(crate) mod flow;
 mod rule;
 mod site;
 

@@ -84,6 +84,18 @@ rules! {
     BadHandle = 24, "bad-handle", "ZwClose (wdm.h page)";
     /// A work item was freed while it waits for a worker.
     WorkItemBusy = 25, "work-item-busy", "IoFreeWorkItem (wdm.h page)";
+    /// An impersonation failed, and the thread went on to work on objects as itself.
+    ServedAsItself = 26, "served-as-itself", "SeImpersonateClientEx, PsImpersonateClient (ntifs.h pages)";
+    /// A client was taken on by a routine that cannot say whether it was.
+    ResultUnseen = 27, "result-unseen", "SeImpersonateClient (ntifs.h page): obsolete, use SeImpersonateClientEx";
+    /// A client was taken on at level Identification only, and nobody looked at the level.
+    DowngradeUnseen = 28, "downgrade-unseen", "PsImpersonateClient (ntifs.h page): success at SecurityIdentification";
+    /// A check was made in kernel mode, which grants everything, for a request of user mode.
+    KernelModeForUser = 29, "kernel-mode-for-user", "SeAccessCheck (wdm.h page), AccessMode; ExGetPreviousMode (wdm.h page)";
+    /// The token of a subject context was asked for although its client is below level Impersonation.
+    LevelNotTested = 30, "level-not-tested", "SeQuerySubjectContextToken (ntifs.h page)";
+    /// A context that follows its client's thread was used after that thread had ended.
+    ClientThreadGone = 31, "client-thread-gone", "SECURITY_QUALITY_OF_SERVICE (page): dynamic tracking";
 }
 
 impl Rule {
