@@ -1,11 +1,11 @@
 //! Putting tokens on threads, taking them off, and taking references to them.
 
-use vicar_kernel::{Impersonation, OnOpen, ProcessRef, Terms, ThreadRef, TokenRef};
+use vicar_kernel::{Impersonation, OnOpen, Outcome, ProcessRef, Terms, ThreadRef, TokenRef};
 use vicar_nt::NtStatus;
 
 use crate::convert;
 use crate::current;
-use crate::entry::{Call, Routine, enter, enter_status, routine};
+use crate::entry::{Call, Routine, enter, enter_status, planned, routine};
 use crate::handle;
 use crate::layout::{
     BOOLEAN, HANDLE, NTSTATUS, PACCESS_TOKEN, PEPROCESS, PETHREAD, SE_IMPERSONATION_STATE,
@@ -13,7 +13,7 @@ use crate::layout::{
 };
 use crate::object;
 use crate::ptr::{self, Held};
-use crate::se::client::is_caller;
+use crate::se::client::{answer, noted};
 use crate::verifier::{Rule, flow};
 
 static IMPERSONATE: Routine = routine!(PsImpersonateClient, PASSIVE_LEVEL, "PsImpersonateClient (ntifs.h page)");
@@ -62,24 +62,42 @@ pub unsafe extern "system" fn PsImpersonateClient(
     EffectiveOnly: BOOLEAN,
     ImpersonationLevel: SECURITY_IMPERSONATION_LEVEL,
 ) -> NTSTATUS {
-    enter_status(&IMPERSONATE, |call| {
-        let thread = thread(call, Thread)?;
-        if Token.is_null() {
-            thread.revert();
-            if call.is_verified() && is_caller(call, Thread) {
-                flow::ended();
-            }
-            return Ok(());
-        }
-        let terms = Terms {
-            level: convert::from_level(ImpersonationLevel)?,
-            reach: convert::reach(EffectiveOnly),
-            on_open: if CopyOnOpen == 0 { OnOpen::Share } else { OnOpen::Copy },
+    enter(&IMPERSONATE, |call| {
+        // A failure that a test planned is one that the driver must react to.
+        let result = match planned(call) {
+            None => put_on(call, Thread, Token, (ImpersonationLevel, EffectiveOnly, CopyOnOpen)),
+            Some(status) => Err(NtStatus(status.cast_unsigned())),
         };
-        let token: Held<TokenRef> = object::look(call, Token).ok_or(NtStatus::INVALID_PARAMETER)?;
-        let result = thread.impersonate_token(&token, terms);
-        if call.is_verified() && is_caller(call, Thread) { flow::impersonated(call, result) } else { result.map(drop) }
+        answer(match result {
+            Ok(Some(outcome)) => noted(call, Thread, Ok(outcome)),
+            Ok(None) => Ok(()),
+            Err(status) => noted(call, Thread, Err(status)),
+        })
     })
+}
+
+/// Puts a token on a thread, or takes off what it wears; then there is no outcome.
+fn put_on(
+    call: &Call,
+    on: PETHREAD,
+    token: PACCESS_TOKEN,
+    (level, effective_only, copy_on_open): (SECURITY_IMPERSONATION_LEVEL, BOOLEAN, BOOLEAN),
+) -> Result<Option<Outcome>, NtStatus> {
+    let thread = thread(call, on)?;
+    if token.is_null() {
+        thread.revert();
+        if call.is_verified() {
+            flow::ended();
+        }
+        return Ok(None);
+    }
+    let terms = Terms {
+        level: convert::from_level(level)?,
+        reach: convert::reach(effective_only),
+        on_open: if copy_on_open == 0 { OnOpen::Share } else { OnOpen::Copy },
+    };
+    let token: Held<TokenRef> = object::look(call, token).ok_or(NtStatus::INVALID_PARAMETER)?;
+    thread.impersonate_token(&token, terms).map(Some)
 }
 
 /// Puts the impersonation token of a handle on a thread, or takes off what it wears when there is no handle.

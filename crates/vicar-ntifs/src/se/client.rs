@@ -10,7 +10,7 @@ use vicar_nt::NtStatus;
 
 use crate::convert;
 use crate::current;
-use crate::entry::{Call, Routine, enter, enter_status, planned, routine};
+use crate::entry::{Call, Routine, enter, planned, routine};
 use crate::layout::{
     BOOLEAN, LUID, NTSTATUS, PACCESS_TOKEN, PETHREAD, SECURITY_CLIENT_CONTEXT, SECURITY_QUALITY_OF_SERVICE,
     SECURITY_SUBJECT_CONTEXT, TOKEN_CONTROL, TOKEN_SOURCE,
@@ -149,7 +149,7 @@ pub unsafe extern "system" fn SeCreateClientSecurity(
     })
 }
 
-fn answer(result: Result<(), NtStatus>) -> NTSTATUS {
+pub(crate) fn answer(result: Result<(), NtStatus>) -> NTSTATUS {
     result.map_or_else(convert::status, |()| 0)
 }
 
@@ -246,14 +246,13 @@ fn impersonate(call: &Call, from: *const SECURITY_CLIENT_CONTEXT, thread: PETHRE
 }
 
 /// Lets the verifier know what it came to, if it was about the calling thread.
-fn noted(call: &Call, thread: PETHREAD, result: Result<Outcome, NtStatus>) -> Result<(), NtStatus> {
-    if call.is_verified() && is_caller(call, thread) { flow::impersonated(call, result) } else { result.map(drop) }
+pub(crate) fn noted(call: &Call, thread: PETHREAD, result: Result<Outcome, NtStatus>) -> Result<(), NtStatus> {
+    if call.is_verified() && is_caller(thread) { flow::impersonated(call, result) } else { result.map(drop) }
 }
 
 /// Returns whether a thread is the calling one.
-pub(crate) fn is_caller(call: &Call, thread: PETHREAD) -> bool {
-    thread.is_null()
-        || object::look::<ThreadRef>(call, thread).is_some_and(|thread| thread.is_same(&current::seat().host.thread))
+fn is_caller(thread: PETHREAD) -> bool {
+    thread.is_null() || thread.addr() == current::seat().host.pointer
 }
 
 /// Runs `action` with the thread that is named, or the calling one.
@@ -294,7 +293,14 @@ pub unsafe extern "system" fn SeImpersonateClientEx(
     ClientContext: *const SECURITY_CLIENT_CONTEXT,
     ServerThread: PETHREAD,
 ) -> NTSTATUS {
-    enter_status(&IMPERSONATE_EX, |call| noted(call, ServerThread, impersonate(call, ClientContext, ServerThread)))
+    enter(&IMPERSONATE_EX, |call| {
+        // A failure that a test planned is one that the driver must react to.
+        let result = match planned(call) {
+            None => impersonate(call, ClientContext, ServerThread),
+            Some(status) => Err(NtStatus(status.cast_unsigned())),
+        };
+        answer(noted(call, ServerThread, result))
+    })
 }
 
 /// [`SeImpersonateClientEx`] without its status: after a failure the caller's work runs as the server.

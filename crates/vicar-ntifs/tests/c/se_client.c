@@ -205,6 +205,7 @@ TEST(the_void_routine_takes_a_client_on_too) {
   people();
   SECURITY_CLIENT_CONTEXT client = client_of(alice);
   SeImpersonateClient(&client, NULL);
+  EQ(reported(VICAR_RULE_RESULT_UNSEEN), 1);
   acts_at(SecurityImpersonation);
   SeStopImpersonatingClient();
   SeDeleteClientSecurity(&client);
@@ -215,6 +216,9 @@ TEST(the_void_routine_does_not_say_that_it_failed) {
   people();
   SeImpersonateClient(&nothing, NULL);
   acts_at(-1);
+  EQ(vicar_finding_count(), 2);
   EQ(reported(VICAR_RULE_CONTEXT_NOT_CREATED), 1);
+  EQ(reported(VICAR_RULE_RESULT_UNSEEN), 1);
+  vicar_findings_clear();
 }
 #pragma GCC diagnostic pop
