@@ -2087,6 +2087,13 @@ _IRQL_requires_max_(APC_LEVEL) NTSYSAPI PSID_IDENTIFIER_AUTHORITY NTAPI RtlIdent
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI
 RtlConvertSidToUnicodeString(_Inout_ PUNICODE_STRING UnicodeString, _In_ PSID Sid, _In_ BOOLEAN AllocateDestinationString);
 
+/*
+ * RtlCreateServiceSid: the SID that a service has by its name, S-1-5-80 and five numbers. *ServiceSidLength is its length afterwards.
+ * Status  STATUS_BUFFER_TOO_SMALL: nothing was written but *ServiceSidLength. STATUS_INVALID_PARAMETER.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI RtlCreateServiceSid(_In_ PUNICODE_STRING ServiceName, _Out_ PSID ServiceSid,
+                                                                                                     _Inout_ PULONG ServiceSidLength);
+
 /* ------------------------------------------------------------------------------------------------- Access control lists */
 
 /*

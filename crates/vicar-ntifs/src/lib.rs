@@ -62,6 +62,7 @@ pub use rtl::acl::*;
 pub use rtl::descriptor::*;
 pub use rtl::form::*;
 pub use rtl::mask::*;
+pub use rtl::service::*;
 pub use rtl::sid::*;
 pub use rtl::string::*;
 pub use se::access::*;

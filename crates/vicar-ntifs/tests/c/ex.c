@@ -218,7 +218,7 @@ TEST(a_thread_that_goes_back_impersonating_is_found) {
 
 TEST(a_world_is_built) {
   VICAR_PERSON person = VICAR_PERSON_OF(ALICE);
-  PACCESS_TOKEN token = NULL;
+  PACCESS_TOKEN token = NULL, refused = NULL;
   PEPROCESS process = NULL;
   PETHREAD thread = NULL, user = NULL;
   ULONG64 tried = vicar_allocation_count();
@@ -239,12 +239,13 @@ TEST(a_world_is_built) {
   STATUS(SeQuerySessionIdToken(token, &session), STATUS_UNSUCCESSFUL);
   OK(SeQuerySessionIdToken(token, &session));
   vicar_fail_allocation(1, STATUS_QUOTA_EXCEEDED);
-  STATUS(vicar_token_create(&person, &token), STATUS_QUOTA_EXCEEDED);
+  STATUS(vicar_token_create(&person, &refused), STATUS_QUOTA_EXCEEDED);
   vicar_settle();
   EQ(vicar_verify(), 1);
   EQ(vicar_finding_count(), 1);
   vicar_findings_clear();
   EQ(vicar_finding_count(), 0);
+  ObDereferenceObject(token);
 }
 
 TEST(worlds_differ_by_their_windows) {

@@ -175,3 +175,23 @@ TEST(a_text_that_does_not_fit_is_not_written) {
   STATUS(RtlConvertSidToUnicodeString(NULL, sid("S-1-5-18"), TRUE), STATUS_INVALID_PARAMETER);
   EQ(reported(VICAR_RULE_NULL_ARGUMENT), 1);
 }
+
+TEST(a_service_has_a_sid_by_its_name) {
+  UNICODE_STRING name = RTL_CONSTANT_STRING(L"TrustedInstaller");
+  ULONG memory[8], length = sizeof memory;
+  OK(RtlCreateServiceSid(&name, memory, &length));
+  EQ(length, 32);
+  CHECK(RtlEqualSid(memory, sid("S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464")));
+}
+
+TEST(a_sid_of_a_service_that_does_not_fit_is_not_written) {
+  UNICODE_STRING name = RTL_CONSTANT_STRING(L"TrustedInstaller");
+  ULONG memory[8] = { 0 }, length = 31;
+  STATUS(RtlCreateServiceSid(&name, memory, &length), STATUS_BUFFER_TOO_SMALL);
+  EQ(length, 32);
+  EQ(memory[0], 0);
+  STATUS(RtlCreateServiceSid(NULL, memory, &length), STATUS_INVALID_PARAMETER);
+  STATUS(RtlCreateServiceSid(&name, NULL, &length), STATUS_INVALID_PARAMETER);
+  STATUS(RtlCreateServiceSid(&name, memory, NULL), STATUS_INVALID_PARAMETER);
+  EQ(reported(VICAR_RULE_NULL_ARGUMENT), 3);
+}
