@@ -8,7 +8,7 @@ use rustix::thread::CpuSet;
 
 use crate::method::{Method, Running};
 use crate::op::{Op, Target};
-use crate::{ours, peers};
+use crate::{ours, peers, ring};
 
 /// Fewest and most windows that are timed; the best one counts, because everything else on the machine only makes it
 /// longer. Many short windows find the machine undisturbed more often than few long ones.
@@ -75,6 +75,9 @@ fn set_up(method: Method, target: &Target, groups: u32) -> Result<Box<dyn Runnin
         Method::PoolBatch => ours::pool(target, groups, 32),
         Method::Sealed => ours::sealed(target, groups, 1),
         Method::SealedBatch => ours::sealed(target, groups, 32),
+        Method::Ring => ring::ring(target, groups, 1),
+        Method::Ring8 => ring::ring(target, groups, 8),
+        Method::Ring32 => ring::ring(target, groups, 32),
     }
 }
 

@@ -17,6 +17,7 @@ mod op;
 mod ours;
 mod peers;
 mod report;
+mod ring;
 mod scratch;
 
 use std::process::ExitCode;

@@ -24,6 +24,12 @@ pub(crate) enum Method {
     Sealed,
     /// As `Sealed`, thirty-two operations a message.
     SealedBatch,
+    /// One operation a submission to a ring that keeps both of two clients, who take turns.
+    Ring,
+    /// As `Ring`, eight operations a submission.
+    Ring8,
+    /// As `Ring`, thirty-two operations a submission.
+    Ring32,
     /// The C library's setgroups, setegid, seteuid before and after each operation, nothing else running.
     Libc1,
     /// The same with sixteen idle threads in the process.
@@ -49,6 +55,9 @@ impl Method {
             Self::PoolBatch => "pool_batch",
             Self::Sealed => "sealed",
             Self::SealedBatch => "sealed_batch",
+            Self::Ring => "ring",
+            Self::Ring8 => "ring8",
+            Self::Ring32 => "ring32",
             Self::Libc1 => "libc1",
             Self::Libc16 => "libc16",
             Self::Libc128 => "libc128",
@@ -69,6 +78,9 @@ impl Method {
             Self::PoolBatch => "vicar: one job for 32 operations",
             Self::Sealed => "vicar: sealed worker, one operation a message",
             Self::SealedBatch => "vicar: sealed worker, 32 operations a message",
+            Self::Ring => "vicar: ring, two clients in turn",
+            Self::Ring8 => "vicar: ring, two clients, 8 at a time",
+            Self::Ring32 => "vicar: ring, two clients, 32 at a time",
             Self::Libc1 => "libc wrappers, no other thread",
             Self::Libc16 => "libc wrappers, 16 idle threads",
             Self::Libc128 => "libc wrappers, 128 idle threads",
@@ -87,7 +99,10 @@ impl Method {
             | Self::Pool
             | Self::PoolBatch
             | Self::Sealed
-            | Self::SealedBatch => false,
+            | Self::SealedBatch
+            | Self::Ring
+            | Self::Ring8
+            | Self::Ring32 => false,
             Self::Naive | Self::Libc1 | Self::Libc16 | Self::Libc128 | Self::Setfsuid | Self::Fork => true,
         }
     }

@@ -17,7 +17,7 @@ use crate::op::{Op, Target};
 use crate::scratch::{self, ANOTHER, CLIENT};
 
 /// Starts a server in this process and logs a client with `groups` groups on.
-fn start(groups: u32) -> Result<(Server, ClientContext), String> {
+pub(crate) fn start(groups: u32) -> Result<(Server, ClientContext), String> {
     let server = Starting::begin(StartOptions::default())
         .and_then(Starting::finish)
         .map_err(|error| format!("server: {error}"))?;
@@ -29,7 +29,7 @@ fn start(groups: u32) -> Result<(Server, ClientContext), String> {
 }
 
 /// Logs the throw-away user `id` on with `groups` groups.
-fn logon(server: &Server, id: u32, groups: u32) -> Result<ClientContext, String> {
+pub(crate) fn logon(server: &Server, id: u32, groups: u32) -> Result<ClientContext, String> {
     let (Some(uid), Some(gid)) = (KernelUid::new(id), KernelGid::new(id)) else {
         return Err("the client's ids".to_owned());
     };

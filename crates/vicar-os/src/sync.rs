@@ -1,4 +1,4 @@
-//! The primitives that the mailbox is made of.
+//! The primitives that the mailbox and the table of a ring's identities are made of.
 //!
 //! They are those of the standard library; under `cfg(loom)` they are those of a program that tries the interleavings
 //! out. Everything else in this crate uses the standard library's.

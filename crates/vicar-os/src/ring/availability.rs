@@ -4,7 +4,6 @@ use crate::sys::ring::{NoRing, Queue};
 use crate::sys::ring_call::Call;
 use core::fmt;
 use rustix::io::Errno;
-use std::collections::HashSet;
 
 /// Why there is no ring. The client threads do everything then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,28 +71,36 @@ impl Unavailable {
 /// The operations that a ring does; the others are done by client threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    codes: HashSet<u8>,
+    /// A bit for each code; there are fewer than 64.
+    codes: u64,
+}
+
+const fn bit(code: u8) -> u64 {
+    match 1_u64.checked_shl(code as u32) {
+        Some(bit) => bit,
+        None => 0,
+    }
 }
 
 impl Known {
     /// Asks the kernel; leaves out what `without` names.
     pub(super) fn ask(queue: &Queue, without: &[&str]) -> Result<Self, NoRing> {
         let wanted = Call::CODES.iter().filter(|(_, name)| !without.contains(name)).map(|(code, _)| *code);
-        Ok(Self { codes: queue.known(wanted)? })
+        Ok(Self { codes: queue.known(wanted)?.into_iter().fold(0, |codes, code| codes | bit(code)) })
     }
 
-    pub(super) fn contains(&self, code: u8) -> bool {
-        self.codes.contains(&code)
+    pub(super) const fn contains(&self, code: u8) -> bool {
+        self.codes & bit(code) != 0
     }
 
     /// Names of the system calls that are submitted.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        Call::CODES.iter().filter(|(code, _)| self.codes.contains(code)).map(|(_, name)| *name)
+        Call::CODES.iter().filter(|(code, _)| self.contains(*code)).map(|(_, name)| *name)
     }
 
     /// Names of the system calls that could be submitted to a newer kernel.
     pub fn missing(&self) -> impl Iterator<Item = &'static str> {
-        Call::CODES.iter().filter(|(code, _)| !self.codes.contains(code)).map(|(_, name)| *name)
+        Call::CODES.iter().filter(|(code, _)| !self.contains(*code)).map(|(_, name)| *name)
     }
 }
 

@@ -3,10 +3,11 @@
 //! A number that the kernel has forgotten may be given to another client later. So no number leaves the table while a
 //! submission that names it is under way: it is *leased*, and only what nobody leases is unregistered.
 
-use super::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use core::hash::Hash;
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use core::hash::{BuildHasherDefault, Hash, Hasher};
 use core::num::NonZeroU16;
 use std::collections::HashMap;
+use std::sync::PoisonError;
 
 /// A table for keys `K`.
 pub(super) struct Identities<K> {
@@ -16,7 +17,7 @@ pub(super) struct Identities<K> {
 }
 
 struct State<K> {
-    entries: HashMap<K, Entry>,
+    entries: HashMap<K, Entry, BuildHasherDefault<ByNumber>>,
     /// Counts uses, so that the least recent can be found.
     uses: u64,
 }
@@ -32,6 +33,26 @@ enum Entry {
         /// When it was last leased.
         used: u64,
     },
+}
+
+/// Hashes keys that are made of numbers of our own: nobody outside chooses them, so nobody can make them collide.
+#[derive(Clone, Copy, Debug, Default)]
+struct ByNumber(u64);
+
+impl Hasher for ByNumber {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
 }
 
 /// Whether to wait until an entry can leave.
@@ -57,7 +78,7 @@ pub(super) enum NoLease<E> {
 impl<K: Eq + Hash + Clone> Identities<K> {
     /// An empty table for at most `limit` identities, at least 1.
     pub(super) fn new(limit: usize) -> Self {
-        let state = State { entries: HashMap::new(), uses: 0 };
+        let state = State { entries: HashMap::default(), uses: 0 };
         Self { state: Mutex::new(state), changed: Condvar::new(), limit: limit.max(1) }
     }
 

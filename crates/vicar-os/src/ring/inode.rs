@@ -17,6 +17,10 @@ use std::sync::Arc;
 /// through it.
 #[derive(Clone)]
 pub struct Inode {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     held: Arc<OwnedFd>,
     stat: Stat,
     who: Arc<Projected>,
@@ -26,32 +30,32 @@ impl Inode {
     /// Opens a directory by walking to it from `/` as the client; see [`Root::open`].
     pub(super) fn root(as_client: &AsClient<'_>, path: &Path, who: Arc<Projected>) -> Result<Self, FsError> {
         let (fd, stat) = Root::open(as_client, path)?.into_parts();
-        Ok(Self { held: Arc::new(fd), stat, who })
+        Ok(Self::new(fd, stat, who))
     }
 
     pub(super) fn new(fd: OwnedFd, stat: Stat, who: Arc<Projected>) -> Self {
-        Self { held: Arc::new(fd), stat, who }
+        Self { inner: Arc::new(Inner { held: Arc::new(fd), stat, who }) }
     }
 
     /// What the kernel said when it was reached.
     #[must_use]
-    pub const fn stat(&self) -> &Stat {
-        &self.stat
+    pub fn stat(&self) -> &Stat {
+        &self.inner.stat
     }
 
-    pub(super) const fn held(&self) -> &Arc<OwnedFd> {
-        &self.held
+    pub(super) fn held(&self) -> &Arc<OwnedFd> {
+        &self.inner.held
     }
 
     /// Whether the client that reached it is `who`: the same uid, gid and groups.
     pub(super) fn is_of(&self, who: &Arc<Projected>) -> bool {
-        Arc::ptr_eq(&self.who, who) || self.who.identity == who.identity
+        Arc::ptr_eq(&self.inner.who, who) || self.inner.who.identity == who.identity
     }
 
     /// The same inode for a client thread.
     pub(super) fn node(&self) -> Result<Node, FsError> {
-        let fd = rustix::io::fcntl_dupfd_cloexec(&self.held, 3).map_err(FsError::os("hold"))?;
-        Ok(Node::holding(fd, self.stat))
+        let fd = rustix::io::fcntl_dupfd_cloexec(self, 3).map_err(FsError::os("hold"))?;
+        Ok(Node::holding(fd, self.inner.stat))
     }
 
     /// Asks the kernel about it again.
@@ -63,12 +67,15 @@ impl Inode {
 
 impl AsFd for Inode {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.held.as_fd()
+        self.inner.held.as_fd()
     }
 }
 
 impl fmt::Debug for Inode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inode").field("stat", &self.stat).field("who", &self.who.identity).finish_non_exhaustive()
+        f.debug_struct("Inode")
+            .field("stat", self.stat())
+            .field("who", &self.inner.who.identity)
+            .finish_non_exhaustive()
     }
 }

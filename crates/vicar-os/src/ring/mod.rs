@@ -28,8 +28,11 @@ mod capture;
 mod files;
 mod identities;
 mod inode;
+#[cfg(all(test, loom))]
+mod model;
 mod operation;
-mod sync;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod traffic;
 
 pub use availability::{Known, Unavailable, survey};

@@ -13,7 +13,7 @@ use crate::switch::calls::{CredentialCalls as _, Kernel, Observed};
 use crate::switch::place::{Base, Target};
 use crate::switch::powers::{self, Powers, PowersError};
 use crate::sys;
-use crate::{IdentityError, KernelGid, KernelUid, UnixIdentity};
+use crate::{IdentityError, KernelGid, KernelUid, UnixIdentity, ring};
 use core::fmt;
 use rustix::fs::{Gid, Uid};
 use rustix::io::Errno;
@@ -116,6 +116,8 @@ pub struct StartReport {
     pub self_test: Option<SelfTest>,
     /// Why identities cannot be changed, when they cannot.
     pub powerless: Option<Powerless>,
+    /// What a ring could do here, or why there can be none.
+    pub ring: Result<ring::Known, ring::Unavailable>,
 }
 
 /// Why a server can only act as its own user.
@@ -275,7 +277,7 @@ impl Starting {
             rules,
             can_switch,
             own,
-            report: StartReport { kernel: self.kernel, powers, self_test, powerless },
+            report: StartReport { kernel: self.kernel, powers, self_test, powerless, ring: ring::survey() },
             mailboxes: Mailboxes::default(),
             inherited: AtomicU64::new(0),
         };

@@ -15,7 +15,6 @@ use io_uring::{IoUring, Probe, squeue};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use rustix::io::Errno;
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 const REGISTER_PERSONALITY: u32 = 9;
@@ -129,7 +128,7 @@ impl Queue {
     ///
     /// # Source
     /// io_uring_register(2), `IORING_REGISTER_PROBE`, Linux 5.6.
-    pub(crate) fn known(&self, codes: impl Iterator<Item = u8>) -> Result<HashSet<u8>, NoRing> {
+    pub(crate) fn known(&self, codes: impl Iterator<Item = u8>) -> Result<Vec<u8>, NoRing> {
         let mut probe = Probe::new();
         self.ring.submitter().register_probe(&mut probe).map_err(|error| NoRing::Probe(errno_of(&error)))?;
         Ok(codes.filter(|code| probe.is_supported(*code)).collect())

@@ -147,7 +147,7 @@ impl Traffic {
             }
             let group = state.begin(order.calls.len(), Some((order.key, order.deliver)));
             if let Err(calls) = state.queue.push(id, group, order.calls, self.bounds.always_async)
-                && let Some((key, deliver)) = state.groups.remove(&group).and_then(|group| group.to)
+                && let Some((key, deliver)) = state.take(group).and_then(|group| group.to)
             {
                 drop(state);
                 self.release(&key);

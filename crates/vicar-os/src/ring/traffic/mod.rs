@@ -77,8 +77,9 @@ pub(super) struct Traffic {
 
 struct State {
     queue: Queue,
-    groups: HashMap<u64, Group>,
-    next_group: u64,
+    /// The batches in the kernel's hands, by number; `None` is free.
+    groups: Vec<Option<Group>>,
+    free: Vec<usize>,
     is_led: bool,
     /// How many callers wait at `turn`.
     followers: usize,
@@ -123,8 +124,8 @@ impl Traffic {
         let recall = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let state = State {
             queue,
-            groups: HashMap::new(),
-            next_group: 0,
+            groups: Vec::new(),
+            free: Vec::new(),
             is_led: false,
             followers: 0,
             driver: Driver::Works,
@@ -152,6 +153,12 @@ impl Traffic {
 
     pub(super) const fn channel(&self) -> &Channel {
         &self.channel
+    }
+
+    /// Whether the driver waits for a lease to end.
+    #[cfg(test)]
+    pub(super) fn is_starved(&self) -> bool {
+        self.starved.load(Ordering::SeqCst)
     }
 
     pub(super) fn identity_count(&self) -> usize {
@@ -247,13 +254,13 @@ impl Traffic {
         }
         let group = state.begin(calls.len(), None);
         if let Err(calls) = state.queue.push(id, group, calls, self.bounds.always_async) {
-            state.groups.remove(&group);
+            let _none_is_under_way = state.take(group);
             return calls.iter().map(|_| Err(Errno::AGAIN)).collect();
         }
         loop {
             let submitted = state.queue.submit();
             state = self.settle(state, Some(group));
-            if state.groups.get(&group).is_some_and(|group| group.left == 0) {
+            if state.group(group).is_none_or(|group| group.left == 0) {
                 break;
             }
             match submitted {
@@ -266,7 +273,7 @@ impl Traffic {
                 }
             }
         }
-        let done = state.groups.remove(&group);
+        let done = state.take(group);
         // Whoever follows may lead now.
         self.tell(&state);
         drop(state);
@@ -307,7 +314,7 @@ impl Traffic {
         let (mut any, mut is_others) = (false, false);
         while let Some(finished) = state.queue.finish() {
             is_others |= own != Some(finished.group);
-            let Some(group) = state.groups.get_mut(&finished.group) else { continue };
+            let Some(group) = state.group(finished.group) else { continue };
             if let Some(place) = group.outputs.get_mut(finished.position) {
                 *place = Some(finished.output);
             }
@@ -317,7 +324,7 @@ impl Traffic {
             }
             any = true;
             if let Some((key, deliver)) = group.to.take()
-                && let Some(group) = state.groups.remove(&finished.group)
+                && let Some(group) = state.take(finished.group)
             {
                 delivered.push((key, deliver, group));
             }
@@ -387,10 +394,29 @@ impl Traffic {
 
 impl State {
     fn begin(&mut self, len: usize, to: Option<(IdentityKey, Deliver)>) -> u64 {
-        let number = self.next_group;
-        self.next_group = self.next_group.wrapping_add(1);
-        self.groups.insert(number, Group { left: len, outputs: (0..len).map(|_| None).collect(), to });
-        number
+        let group = Some(Group { left: len, outputs: (0..len).map(|_| None).collect(), to });
+        let number = match self.free.pop() {
+            Some(number) => number,
+            None => {
+                self.groups.push(None);
+                self.groups.len().saturating_sub(1)
+            }
+        };
+        if let Some(place) = self.groups.get_mut(number) {
+            *place = group;
+        }
+        u64::try_from(number).unwrap_or(u64::MAX)
+    }
+
+    fn group(&mut self, number: u64) -> Option<&mut Group> {
+        self.groups.get_mut(usize::try_from(number).ok()?)?.as_mut()
+    }
+
+    fn take(&mut self, number: u64) -> Option<Group> {
+        let number = usize::try_from(number).ok()?;
+        let group = self.groups.get_mut(number)?.take()?;
+        self.free.push(number);
+        Some(group)
     }
 
     fn has_room(&self, limit: usize) -> bool {
