@@ -20,6 +20,8 @@ struct State<K> {
     entries: HashMap<K, Entry, BuildHasherDefault<ByNumber>>,
     /// Counts uses, so that the least recent can be found.
     uses: u64,
+    /// How many wait for a change: telling nobody would cost a system call.
+    waiting: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +80,7 @@ pub(super) enum NoLease<E> {
 impl<K: Eq + Hash + Clone> Identities<K> {
     /// An empty table for at most `limit` identities, at least 1.
     pub(super) fn new(limit: usize) -> Self {
-        let state = State { entries: HashMap::default(), uses: 0 };
+        let state = State { entries: HashMap::default(), uses: 0, waiting: 0 };
         Self { state: Mutex::new(state), changed: Condvar::new(), limit: limit.max(1) }
     }
 
@@ -86,8 +88,18 @@ impl<K: Eq + Hash + Clone> Identities<K> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State<K>>) -> MutexGuard<'a, State<K>> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State<K>>) -> MutexGuard<'a, State<K>> {
+        state.waiting = state.waiting.saturating_add(1);
+        let mut state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.waiting = state.waiting.saturating_sub(1);
+        state
+    }
+
+    fn tell(&self, state: MutexGuard<'_, State<K>>) {
+        if state.waiting > 0 {
+            drop(state);
+            self.changed.notify_all();
+        }
     }
 
     /// Leases the personality of `key`, registering it if it is not there; to be given back by [`Self::release`].
@@ -140,8 +152,7 @@ impl<K: Eq + Hash + Clone> Identities<K> {
             }
             Err(error) => Err(NoLease::Register(error)),
         };
-        drop(state);
-        self.changed.notify_all();
+        self.tell(state);
         leased
     }
 
@@ -162,10 +173,8 @@ impl<K: Eq + Hash + Clone> Identities<K> {
         let mut state = self.lock();
         if let Some(Entry::Ready { leases, .. }) = state.entries.get_mut(key) {
             *leases = leases.saturating_sub(1);
-            let is_free = *leases == 0;
-            drop(state);
-            if is_free {
-                self.changed.notify_all();
+            if *leases == 0 {
+                self.tell(state);
             }
         }
     }
@@ -185,8 +194,9 @@ impl<K: Eq + Hash + Clone> Identities<K> {
 
     /// Unregisters those of the keys that `which` names for which nothing is under way.
     pub(super) fn sweep(&self, which: impl Fn(&K) -> bool, unregister: impl Fn(NonZeroU16)) {
-        self.lock().take_unused(&which, &unregister);
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.take_unused(&which, &unregister);
+        self.tell(state);
     }
 
     /// How many identities are registered or being registered.

@@ -161,6 +161,12 @@ impl Traffic {
         self.starved.load(Ordering::SeqCst)
     }
 
+    /// How many requests the kernel has.
+    #[cfg(test)]
+    pub(super) fn under_way(&self) -> usize {
+        self.lock().queue.under_way()
+    }
+
     pub(super) fn identity_count(&self) -> usize {
         self.identities.count()
     }
