@@ -47,11 +47,10 @@ impl InTurn {
 
     fn open(&self, person: &Person, count: u32) -> Result<Vec<Content>, String> {
         let one = || Operation::open(&person.directory, &self.path, &person.looked, OpenFor::Reading);
-        let content = |done| match done {
-            Done::Content(content) => Ok(content),
-            other => Err(format!("ring: open gave {other:?}")),
-        };
-        self.run(&person.client, batch_of(count, one)?)?.into_iter().map(content).collect()
+        let content = |done| if let Done::Content(content) = done { Some(content) } else { None };
+        let contents: Option<Vec<Content>> =
+            self.run(&person.client, batch_of(count, one)?)?.into_iter().map(content).collect();
+        contents.ok_or_else(|| "ring: open gave something else".to_owned())
     }
 
     fn perform(&self, person: &Person, count: u32) -> Result<(), String> {
@@ -68,10 +67,11 @@ impl InTurn {
                     None => Err(FsError::Changed),
                 };
                 for done in self.run(&person.client, batch_of(count, next)?)? {
-                    match done {
-                        Done::Bytes(bytes) if bytes.len() == 4096 => drop(std::hint::black_box(bytes)),
-                        other => return Err(format!("ring: read gave {other:?}")),
+                    let is_whole = matches!(&done, Done::Bytes(bytes) if bytes.len() == 4096);
+                    if !is_whole {
+                        return Err(format!("ring: read gave {done:?}"));
                     }
+                    drop(std::hint::black_box(done));
                 }
                 Ok(())
             }

@@ -28,10 +28,12 @@ mod capture;
 mod files;
 mod identities;
 mod inode;
-#[cfg(all(test, loom))]
+#[cfg(loom)]
+#[cfg(test)]
 mod model;
 mod operation;
-#[cfg(all(test, not(loom)))]
+#[cfg(not(loom))]
+#[cfg(test)]
 mod tests;
 mod traffic;
 

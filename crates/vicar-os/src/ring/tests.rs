@@ -1,6 +1,6 @@
 //! What cannot be seen from outside: numbers that were forgotten, requests that hang, a system without rings.
 
-use super::traffic::{Calls, Order};
+use super::traffic::{Calls, Order, Outputs};
 use super::{Batch, Done, FilesOptions, Operation, Ring, RingOptions, Unavailable, UseRing, survey};
 use crate::client::ClientContext;
 use crate::enter::Purpose;
@@ -47,14 +47,17 @@ fn open_root() -> Calls {
     vec![(call, Link::None)]
 }
 
+/// What became of a batch.
+type Told = Receiver<Result<Outputs, RunError>>;
+
 /// Submits a reading of a pipe, which is under way until something is written to the other end.
-fn hang(ring: &Ring, client: &ClientContext) -> (OwnedFd, Receiver<Result<Vec<Result<Output, Errno>>, RunError>>) {
+fn hang(ring: &Ring, client: &ClientContext) -> (OwnedFd, Told) {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     let call = Call::Read { from: Arc::new(read), offset: 0, len_bytes: 8 };
     (write, order(ring, client, vec![(call, Link::None)]))
 }
 
-fn order(ring: &Ring, client: &ClientContext, calls: Calls) -> Receiver<Result<Vec<Result<Output, Errno>>, RunError>> {
+fn order(ring: &Ring, client: &ClientContext, calls: Calls) -> Told {
     let (said, answer) = channel();
     let deliver = Box::new(move |outputs| drop(said.send(outputs)));
     let key = client.key(ring.inner.server.primary_state(), Purpose::Act);
