@@ -100,10 +100,11 @@ pub(crate) fn ring(target: &Target, groups: u32, batch: u32) -> Result<Box<dyn R
     let another = ours::logon(&server, ANOTHER, groups)?;
     let files = server.files(&FilesOptions::default()).map_err(told)?;
     let ring = files.ring().cloned().ok_or_else(|| files.report().to_string())?;
+    let place = target.directory().ok_or("ring: no directory")?;
     let path = |name: &str| BeneathPath::parse(name.as_bytes()).map_err(told);
     let person = |client: ClientContext| -> Result<Person, String> {
         let blocking = files.blocking();
-        let directory = blocking.root(&client, target.directory()).map_err(told)?.map_err(told)?;
+        let directory = blocking.root(&client, place).map_err(told)?.map_err(told)?;
         let look = |name: &str| -> Result<Inode, String> {
             blocking.look(&client, &directory, &path(name)?, Links::Stay).map_err(told)?.map_err(told)
         };
