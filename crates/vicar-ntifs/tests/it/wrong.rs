@@ -33,6 +33,7 @@ fn null_is_survived_everywhere() {
     assert_eq!(stop("from subject", made, bad), 1);
     assert_eq!(stop("impersonate", c!(SeImpersonateClientEx(null(), null_mut())), bad), 1);
     c!(SeImpersonateClient(null(), null_mut()));
+    assert_eq!(stage.found(), [Rule::ResultUnseen, Rule::NullArgument]);
     c!(SeDeleteClientSecurity(null_mut()));
     c!(SeCaptureSubjectContext(null_mut()));
     c!(SeCaptureSubjectContextEx(null_mut(), null_mut(), null_mut()));
@@ -40,7 +41,7 @@ fn null_is_survived_everywhere() {
     c!(SeUnlockSubjectContext(null()));
     c!(SeReleaseSubjectContext(null_mut()));
     assert!(c!(vicar_query_subject_context_token(null())).is_null());
-    assert_eq!(stop("subjects", 0, 0), 8);
+    assert_eq!(stop("subjects", 0, 0), 7);
     let mut subject = no_subject();
     c!(SeCaptureSubjectContextEx(null_mut(), null_mut(), &raw mut subject));
     assert!(subject.PrimaryToken.is_null());
