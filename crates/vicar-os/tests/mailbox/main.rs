@@ -18,8 +18,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use vicar_os::{
-    ClientThread, DEFAULT_UMASK, EnterError, ImpersonationLevel, LogonKind, MailboxError, MailboxThread, Misuse, Qos,
-    Reach, SafePoint, Server, ThreadHandle, Tracking,
+    AsClient, ClientThread, DEFAULT_UMASK, EnterError, ImpersonationLevel, LogonKind, MailboxError, MailboxThread,
+    Misuse, Qos, Reach, SafePoint, Server, ThreadHandle, Tracking,
 };
 
 fn main() -> ExitCode {
@@ -363,8 +363,11 @@ fn a_blocked_thread_is_interrupted_only_if_it_allows_it() {
             assert_eq!(point, if allows { SafePoint::Answered } else { SafePoint::Quiet });
             if allows {
                 // Interrupted inside the work, too: it ends, and the next request is done.
-                blocks.send(()).unwrap();
-                let inside = thread.run(|_| rustix::io::read(&read, &mut [0_u8; 1][..])).unwrap();
+                let work = |_: &AsClient<'_>| {
+                    blocks.send(()).unwrap();
+                    rustix::io::read(&read, &mut [0_u8; 1][..])
+                };
+                let inside = thread.run(work).unwrap();
                 assert_eq!(inside, Err(Errno::INTR));
                 assert_eq!(thread.wait(Some(PATIENCE)), SafePoint::Answered);
             }
