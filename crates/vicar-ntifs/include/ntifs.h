@@ -1111,8 +1111,21 @@ typedef struct _IO_SECURITY_CONTEXT {
 #define IRP_MJ_SET_SECURITY 0x15
 #define IRP_MJ_MAXIMUM_FUNCTION 0x1B
 #define IO_NO_INCREMENT 0
-#define SL_PENDING_RETURNED 0x01
-#define FSCTL_PIPE_IMPERSONATE 0x0011001Cu
+#define SL_PENDING_RETURNED 0x01     /* in Control */
+#define SL_FORCE_ACCESS_CHECK 0x01   /* in Flags of IRP_MJ_CREATE: check as for a user, whoever asks */
+#define CTL_CODE(device, function, method, access) (((ULONG)(device) << 16) | ((ULONG)(access) << 14) | ((ULONG)(function) << 2) | (ULONG)(method))
+#define METHOD_BUFFERED 0
+#define METHOD_IN_DIRECT 1
+#define METHOD_OUT_DIRECT 2
+#define METHOD_NEITHER 3
+#define FILE_ANY_ACCESS 0
+#define FILE_READ_ACCESS 1
+#define FILE_WRITE_ACCESS 2
+#define FILE_DEVICE_DISK 0x07u
+#define FILE_DEVICE_NAMED_PIPE 0x11u
+#define FILE_DEVICE_NETWORK_FILE_SYSTEM 0x14u
+#define FILE_DEVICE_UNKNOWN 0x22u
+#define FSCTL_PIPE_IMPERSONATE CTL_CODE(FILE_DEVICE_NAMED_PIPE, 7, METHOD_BUFFERED, FILE_ANY_ACCESS)
 
 struct _DEVICE_OBJECT;
 struct _DRIVER_OBJECT;

@@ -12,12 +12,15 @@
 #include "ntifs.h"
 #include "vicar_test.h"
 
+static unsigned check_count, failed_checks;
+
+#ifndef CHECK_WITHOUT_MAIN
 typedef void (*test_function)(void);
 static struct {
   const char *name;
   test_function run;
 } tests[256];
-static unsigned test_count, check_count, failed_checks;
+static unsigned test_count;
 
 /* Declares and registers a test; its body follows. */
 #define TEST(title)                                                   \
@@ -27,6 +30,7 @@ static unsigned test_count, check_count, failed_checks;
     tests[test_count++].run = title;                                  \
   }                                                                   \
   static void title(void)
+#endif
 
 static inline void judge(int is_right, const char *file, int line, const char *what, long long one, long long other) {
   check_count++;
@@ -96,6 +100,7 @@ static inline __attribute__((unused)) UCHAR *guarded(const void *from, size_t le
   return pages + 0x11000 - length;
 }
 
+#ifndef CHECK_WITHOUT_MAIN
 int main(int argc, char **argv) {
   unsigned failed_tests = 0, run = 0;
   for (unsigned index = 0; index < test_count; index++) {
@@ -121,5 +126,6 @@ int main(int argc, char **argv) {
          run - failed_tests, failed_tests);
   return failed_tests != 0 || run == 0;
 }
+#endif
 
 #endif
