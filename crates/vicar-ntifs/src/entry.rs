@@ -56,7 +56,10 @@ pub(crate) const VERIFYING: u8 = 1;
 /// A routine is to fail once.
 pub(crate) const PLANNED: u8 = 2;
 
-static ATTENTION: AtomicU8 = AtomicU8::new(QUIET);
+/// There is no world yet, so nobody knows whether a verifier is on.
+pub(crate) const NO_WORLD: u8 = 4;
+
+static ATTENTION: AtomicU8 = AtomicU8::new(NO_WORLD);
 
 /// Turns one reason to look closer on or off.
 pub(crate) fn attend(bit: u8, on: bool) {
@@ -104,7 +107,10 @@ impl Call {
 /// Enters a routine that cannot fail.
 #[inline]
 pub(crate) fn enter<T>(routine: &'static Routine, body: impl FnOnce(&Call) -> T) -> T {
-    let attention = ATTENTION.load(Ordering::Relaxed);
+    let mut attention = ATTENTION.load(Ordering::Relaxed);
+    if attention & NO_WORLD != 0 {
+        attention = first_call();
+    }
     let call = Call { routine, attention, is_cleaning_up: std::thread::panicking(), site: OnceCell::new() };
     if call.attention != QUIET {
         look(&call);
@@ -141,6 +147,13 @@ pub(crate) fn enter_status(routine: &'static Routine, body: impl FnOnce(&Call) -
 #[inline]
 pub(crate) fn planned(call: &Call) -> Option<NTSTATUS> {
     if call.attention & PLANNED == 0 { None } else { world::take_planned(call.routine.name) }
+}
+
+/// Makes the standard world before anything is done in it, and returns what there is to attend to.
+#[cold]
+fn first_call() -> u8 {
+    drop(world::current());
+    ATTENTION.load(Ordering::SeqCst)
 }
 
 #[cold]

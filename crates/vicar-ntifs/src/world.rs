@@ -21,7 +21,7 @@ use vicar_nt::privilege::PrivilegeState;
 use vicar_nt::token::TokenState;
 use vicar_nt::{GroupAttributes, IntegrityLevel, Luid, NtStatus, Privilege, well_known};
 
-use crate::entry::{self, PLANNED};
+use crate::entry::{self, NO_WORLD, PLANNED};
 use crate::ex::pool;
 use crate::ex::work::Work;
 use crate::layout::NTSTATUS;
@@ -137,6 +137,7 @@ fn install(place: &mut Option<Arc<World>>, options: Options) -> Result<Arc<World
     GENERATION.fetch_add(1, Ordering::AcqRel);
     *plans() = None;
     entry::attend(PLANNED, false);
+    entry::attend(NO_WORLD, false);
     book::clear();
     pool::clear();
     drop(verifier::take_findings());

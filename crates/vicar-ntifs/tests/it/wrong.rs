@@ -1,6 +1,6 @@
 //! Null pointers, one place after the other, and findings that end the process.
 
-use std::process::Command;
+use std::process::{Command, Output};
 use std::ptr::{null, null_mut};
 
 use vicar_ntifs::testing::{self, Options};
@@ -115,6 +115,28 @@ fn blocks_of_pool_are_freed_once_and_by_their_tag() {
 
 const ENDS: &str = "VICAR_NTIFS_TEST_ENDS";
 
+/// Runs a test in a process of its own.
+fn alone(name: &str) -> Output {
+    let program = std::env::current_exe().unwrap();
+    Command::new(program).args(["--exact", name, "--nocapture"]).env(ENDS, "1").output().unwrap()
+}
+
+/// The first routine of a process finds the standard world, with its verifier on from the first call.
+#[test]
+fn a_driver_needs_no_world_to_be_made_for_it() {
+    if std::env::var_os(ENDS).is_some() {
+        let mut subject = no_subject();
+        c!(SeCaptureSubjectContext(&raw mut subject));
+        assert_eq!(vicar_ntifs::verifier::mode(), Mode::Fatal);
+        assert_eq!(c!(PsIsSystemThread(c!(PsGetCurrentThread()))), 1);
+        c!(SeReleaseSubjectContext(&raw mut subject));
+        assert_eq!(testing::verify(), 0);
+        return;
+    }
+    let ended = alone("wrong::a_driver_needs_no_world_to_be_made_for_it");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
 /// Runs in a process of its own, which the first finding ends with its text.
 #[test]
 fn the_first_finding_ends_the_process_when_it_is_to() {
@@ -126,12 +148,7 @@ fn the_first_finding_ends_the_process_when_it_is_to() {
         println!("went on");
         std::process::exit(0);
     }
-    let name = "wrong::the_first_finding_ends_the_process_when_it_is_to";
-    let ended = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(ENDS, "1")
-        .output()
-        .unwrap();
+    let ended = alone("wrong::the_first_finding_ends_the_process_when_it_is_to");
     let (told, wrong) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     assert!(!ended.status.success());
     assert!(!told.contains("went on"), "{told}");
