@@ -44,13 +44,17 @@ pub use operation::{Batch, CONTENT_LIMIT, Content, Done, OpenFor, Operation};
 
 use crate::client::{ClientContext, IdentityKey, Projected};
 use crate::enter::{EnterError, Misuse, Purpose, acts_as_client};
-use crate::fs::{Errno, FsError};
+use crate::fs::{Errno, FsError, magic_path};
 use crate::pool::{Answer, ClientThread, RunError, answer};
 use crate::server::Server;
 use crate::sys::ring::Queue;
+use crate::sys::ring_call::{At, Call, Link, Output};
 use capture::Registrar;
 use core::fmt;
 use operation::Endings;
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fs::{OFlags, ResolveFlags};
+use std::ffi::CString;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
@@ -242,6 +246,36 @@ impl Ring {
     /// Blocks until the kernel is done; of what was opened, descriptors stay.
     pub fn revoke(&self, client: &ClientContext) {
         self.inner.traffic.revoke(client);
+    }
+
+    /// Opens files anew as the client and makes a socket: what the kernel said of each file, and whose the socket is.
+    pub(crate) fn try_opening(
+        &self,
+        client: &ClientContext,
+        files: [&Arc<OwnedFd>; 2],
+    ) -> Result<([Result<(), Errno>; 2], Option<u32>), RunError> {
+        let open = |file: &Arc<OwnedFd>| Call::Open {
+            at: At::Magic(Arc::clone(file)),
+            path: CString::new(magic_path(file.as_fd())).unwrap_or_default(),
+            flags: OFlags::RDONLY | OFlags::CLOEXEC,
+            mode: 0,
+            resolve: ResolveFlags::empty(),
+        };
+        let socket = Call::Socket { domain: libc::AF_UNIX, kind: libc::SOCK_STREAM, protocol: 0 };
+        let [own, other] = files.map(open);
+        let key = client.key(self.inner.server.primary_state(), Purpose::Act);
+        let register = |client: &ClientContext| self.inner.registrar.register(client);
+        // One by one: the smallest ring holds no more.
+        let run = |call| -> Result<Result<Output, Errno>, RunError> {
+            let outputs = self.inner.traffic.run_here(client, &key, vec![(call, Link::None)], &register)?;
+            Ok(outputs.into_iter().next().unwrap_or(Err(Errno::IO)))
+        };
+        let opened = [run(own)?.map(drop), run(other)?.map(drop)];
+        let owner = match run(socket)? {
+            Ok(Output::Descriptor(socket)) => rustix::fs::fstat(socket).ok().map(|about| about.st_uid),
+            Ok(Output::Nothing | Output::Stat(_) | Output::Bytes(_) | Output::Count(_)) | Err(_) => None,
+        };
+        Ok((opened, owner))
     }
 
     /// Whether the ring does all of a batch.

@@ -1,6 +1,7 @@
 //! The trial of a road: two throw-away clients take turns on it, and the kernel's answers are compared.
 
 use super::{SelfTest, Server};
+use crate::ring::Ring;
 use crate::{
     AsClient, ClientContext, ClientThread, ClientThreads, DEFAULT_UMASK, EnterError, KernelGid, KernelUid, LogonKind,
     SafePoint, UnixIdentity,
@@ -113,6 +114,52 @@ impl Server {
             Err(error) => Err(refused(error)),
         };
         thread.join().unwrap_or(Err(TrialError::Wrong("the thread panicked"))).and(tried)
+    }
+
+    /// Tries a ring, in the same way: what each client may open of its own and of the other's, and whose a socket is.
+    ///
+    /// # Errors
+    /// - As [`Self::try_scoped`].
+    pub fn try_ring(&self, ring: &Ring) -> Result<SelfTest, TrialError> {
+        let started = Instant::now();
+        let clients = [client(self, FIRST_ID, &[SECOND_ID])?, client(self, SECOND_ID, &[])?];
+        let [_, second_client] = &clients;
+        let (mut checks, mut files) = (0_u32, Vec::new());
+        for client in &clients {
+            let made = self.run_as(client, make).map_err(refused)??;
+            checks = checks.saturating_add(made.checks);
+            files.extend(made.file.map(Arc::new));
+        }
+        let [of_first, of_second] = files.as_slice() else {
+            return Err(TrialError::Wrong("a client's file is missing"));
+        };
+        for turn in 0..TURNS {
+            for (index, client) in clients.iter().enumerate() {
+                let (own, other) = if index == 0 { (of_first, of_second) } else { (of_second, of_first) };
+                let shared = turn >= TURNS / 2 && index == 0;
+                let (opened, owner) = ring.try_opening(client, [own, other]).map_err(refused)?;
+                if owner != Some(client.identity().uid().raw()) {
+                    return Err(TrialError::Wrong("a socket made as a client belongs to somebody else"));
+                }
+                for (answer, allowed) in opened.into_iter().zip([true, shared]) {
+                    match answer {
+                        Ok(()) if allowed => {}
+                        Err(Errno::ACCESS) if !allowed => {}
+                        Ok(()) => return Err(TrialError::Wrong("a client opened a file that is not for it")),
+                        Err(Errno::ACCESS) => {
+                            return Err(TrialError::Wrong("a client could not open a file that is for it"));
+                        }
+                        Err(errno) => return Err(broken("opening a file anew")(errno)),
+                    }
+                }
+                checks = checks.saturating_add(3);
+            }
+            if turn.saturating_add(1) == TURNS / 2 {
+                let changed = self.run_as(second_client, |_| rustix::fs::fchmod(of_second, Mode::from_raw_mode(0o640)));
+                changed.map_err(refused)?.map_err(broken("fchmod"))?;
+            }
+        }
+        Ok(SelfTest { identities: 2, checks, took: started.elapsed() })
     }
 
     /// Tries a road: `act` does a job as a client and gives back what it returned, or says why it was not done.

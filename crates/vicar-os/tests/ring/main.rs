@@ -33,6 +33,7 @@ const TESTS: &[alone::Test] = &[
     ("an_inode_belongs_to_its_client", rules::an_inode_belongs_to_its_client),
     ("the_gate_is_asked_again", rules::the_gate_is_asked_again),
     ("no_thread_that_acts_submits", rules::no_thread_that_acts_submits),
+    ("the_trial_of_a_ring_passes", rules::the_trial_of_a_ring_passes),
     ("the_report_says_which_and_why", rules::the_report_says_which_and_why),
     ("chains_stop_at_the_first_failure", lifetime::chains_stop_at_the_first_failure),
     ("batches_are_larger_than_the_ring_is_quick", lifetime::batches_are_larger_than_the_ring_is_quick),

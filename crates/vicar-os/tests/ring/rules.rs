@@ -193,3 +193,12 @@ pub(crate) fn the_report_says_which_and_why() {
     let never = stage.server.files(&FilesOptions { use_ring: UseRing::Never, ..FilesOptions::default() }).unwrap();
     assert_eq!(never.report().to_string(), "client threads do everything: no ring, turned off");
 }
+
+pub(crate) fn the_trial_of_a_ring_passes() {
+    let Some(stage) = Stage::new(|_, _| {}) else { return };
+    for name in ["waiting", "workers", "small"] {
+        let road = stage.road(name);
+        let tried = stage.server.try_ring(road.files.ring().unwrap()).unwrap();
+        assert_eq!((tried.identities, tried.checks), (2, 604), "{name}: {tried:?}");
+    }
+}
