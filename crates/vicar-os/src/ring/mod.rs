@@ -249,11 +249,7 @@ impl Ring {
     }
 
     /// Opens files anew as the client and makes a socket: what the kernel said of each file, and whose the socket is.
-    pub(crate) fn try_opening(
-        &self,
-        client: &ClientContext,
-        files: [&Arc<OwnedFd>; 2],
-    ) -> Result<([Result<(), Errno>; 2], Option<u32>), RunError> {
+    pub(crate) fn try_opening(&self, client: &ClientContext, files: [&Arc<OwnedFd>; 2]) -> Result<Tried, RunError> {
         let open = |file: &Arc<OwnedFd>| Call::Open {
             at: At::Magic(Arc::clone(file)),
             path: CString::new(magic_path(file.as_fd())).unwrap_or_default(),
@@ -304,6 +300,9 @@ impl Ring {
 fn projected(client: &ClientContext) -> Result<Arc<Projected>, RunError> {
     client.projected().map_err(|error| RunError::Enter(EnterError::Project(error)))
 }
+
+/// What the kernel said of two files, and whose the socket is that was made.
+type Tried = ([Result<(), Errno>; 2], Option<u32>);
 
 /// A batch that ended before it was submitted.
 type Ended = Result<Vec<Result<Done, FsError>>, RunError>;
