@@ -6,14 +6,14 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use vicar_os::machine::{self, IoUring, Machine};
-use vicar_os::sealed::landlock_version;
-use vicar_os::{ClientThreadOptions, SelfTest, Server, StartOptions, Starting, TrialError};
+use vicar_os::sealed::{SealedWorkers, Sealer, SealerOptions, WorkerOptions, landlock_version};
+use vicar_os::{ClientThreadOptions, SelfTest, Server, StartError, StartOptions, Starting, TrialError};
 
 /// Arguments of `vicar doctor`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Changes nothing but itself: it gives up its powers as a server does, and tries each way of acting as a client with two \
-throw-away ids (65518 and 65519) whose files have no names.\n\n\
+throw-away ids (65518 and 65519); two roads need files with names, in a temporary directory that is removed.\n\n\
 Exit: 0 every road that is open passed its trial, 1 a road gave a wrong answer and must not be used, 2 cannot run, \
 3 no road is open because this process cannot change identities.")]
 pub(crate) struct Args {
@@ -71,6 +71,8 @@ impl Road {
     }
 }
 
+const ROADS: [&str; 5] = ["this thread", "client threads", "io_uring", "mailbox", "sealed workers"];
+
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Exit {
     match examine(&args) {
@@ -93,9 +95,11 @@ fn examine(args: &Args) -> Result<(String, Exit), String> {
         .transpose()?;
     // Before powers are given up, as they are what is shown.
     let machine = machine::look();
-    let starting = Starting::begin(StartOptions::default()).map_err(|error| error.to_string())?;
+    let mut starting = Starting::begin(StartOptions::default()).map_err(|error| error.to_string())?;
+    // Before there is a second thread, and while there are rights for it to have.
+    let sealer = starting.fork_sealer(SealerOptions::default(), &[]);
     let server = starting.finish().map_err(|error| error.to_string())?;
-    let roads = roads(&server);
+    let roads = roads(&server, sealer);
     let exit = if roads.iter().any(|road| road.state == State::Wrong) {
         Exit::Wrong
     } else if roads.iter().all(|road| road.state == State::Closed) {
@@ -107,15 +111,28 @@ fn examine(args: &Args) -> Result<(String, Exit), String> {
     Ok((if args.json { json(&facts, &roads)? } else { table(&facts, &roads) }, exit))
 }
 
-fn roads(server: &Server) -> Vec<Road> {
+fn roads(server: &Server, sealer: Result<Sealer, StartError>) -> Vec<Road> {
     if let Some(powerless) = server.report().powerless {
-        return ["this thread", "client threads", "mailbox"].map(|name| Road::closed(name, powerless)).into();
+        return ROADS.map(|name| Road::closed(name, powerless)).into();
     }
     let threads = match server.client_threads(ClientThreadOptions::default()) {
         Ok(threads) => Road::of("client threads", server.try_threads(&threads)),
         Err(error) => Road::closed("client threads", error),
     };
-    vec![Road::of("this thread", server.try_scoped()), threads, Road::of("mailbox", server.try_mailbox())]
+    let sealed = match sealer {
+        Ok(sealer) => {
+            let workers = SealedWorkers::new(server, sealer, WorkerOptions::default());
+            Road::of("sealed workers", server.try_sealed(&workers))
+        }
+        Err(error) => Road::closed("sealed workers", error),
+    };
+    vec![
+        Road::of("this thread", server.try_scoped()),
+        threads,
+        Road::of("io_uring", server.try_ring()),
+        Road::of("mailbox", server.try_mailbox()),
+        sealed,
+    ]
 }
 
 /// What is worth knowing of a machine, each with its name.

@@ -1,5 +1,7 @@
 //! The trial of a road: two throw-away clients take turns on it, and the kernel's answers are compared.
 
+mod stage;
+
 use super::{SelfTest, Server};
 use crate::ring::Ring;
 use crate::{
