@@ -158,7 +158,8 @@ pub(super) fn status_of(error: &FsError) -> StatusCode {
         FsError::Name(_) => StatusCode::BAD_REQUEST,
         FsError::Changed => StatusCode::CONFLICT,
         FsError::Vetoed => StatusCode::LOCKED,
-        FsError::ForeignRoot => StatusCode::INTERNAL_SERVER_ERROR,
+        FsError::CannotBeDoneTwice { .. } | FsError::MayNotWrite => StatusCode::FORBIDDEN,
+        FsError::ForeignRoot | FsError::Switch(_) => StatusCode::INTERNAL_SERVER_ERROR,
         // The enum may grow: what we do not know is no success.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use vicar_os::machine::{self, IoUring, Machine};
+use vicar_os::ring::{Ring, RingOptions};
 use vicar_os::sealed::{SealedWorkers, Sealer, SealerOptions, WorkerOptions, landlock_version};
 use vicar_os::{ClientThreadOptions, SelfTest, Server, StartError, StartOptions, Starting, TrialError};
 
@@ -119,6 +120,10 @@ fn roads(server: &Server, sealer: Result<Sealer, StartError>) -> Vec<Road> {
         Ok(threads) => Road::of("client threads", server.try_threads(&threads)),
         Err(error) => Road::closed("client threads", error),
     };
+    let ring = match Ring::start(server, &RingOptions::default()) {
+        Ok(ring) => Road::of("io_uring", server.try_ring(&ring)),
+        Err(why) => Road::closed("io_uring", why),
+    };
     let sealed = match sealer {
         Ok(sealer) => {
             let workers = SealedWorkers::new(server, sealer, WorkerOptions::default());
@@ -126,13 +131,7 @@ fn roads(server: &Server, sealer: Result<Sealer, StartError>) -> Vec<Road> {
         }
         Err(error) => Road::closed("sealed workers", error),
     };
-    vec![
-        Road::of("this thread", server.try_scoped()),
-        threads,
-        Road::of("io_uring", server.try_ring()),
-        Road::of("mailbox", server.try_mailbox()),
-        sealed,
-    ]
+    vec![Road::of("this thread", server.try_scoped()), threads, ring, Road::of("mailbox", server.try_mailbox()), sealed]
 }
 
 /// What is worth knowing of a machine, each with its name.
