@@ -81,17 +81,19 @@ pub trait Request: Send + 'static {
 ///
 /// # Examples
 /// It cannot leave [`Request::perform`], nor its thread:
-/// ```compile_fail
+/// ```compile_fail,E0521
+/// # use std::cell::Cell;
 /// # use vicar_kernel::{SubjectContext, elevate::{Acting, Elevated, Request}};
 /// # use vicar_nt::NtStatus;
-/// struct Keep(std::sync::mpsc::Sender<&'static Elevated<'static>>);
+/// thread_local!(static KEPT: Cell<Option<&'static Elevated<'static>>> = const { Cell::new(None) });
+/// struct Keep;
 /// impl Request for Keep {
 /// #   const NAME: &'static str = "keep";
 /// #   const ACTING: Acting = Acting::ForItself;
 /// #   type Answer = ();
 /// #   fn approve(&self, _: &SubjectContext) -> Result<(), NtStatus> { Ok(()) }
 ///     fn perform(self, worker: &Elevated<'_>) -> Result<(), NtStatus> {
-///         let _ = self.0.send(worker);
+///         KEPT.set(Some(worker));
 ///         Ok(())
 ///     }
 /// }
@@ -103,7 +105,7 @@ pub trait Request: Send + 'static {
 /// }
 /// ```
 /// A request that borrows from the client is none:
-/// ```compile_fail
+/// ```compile_fail,E0478
 /// # use vicar_kernel::{SubjectContext, elevate::{Acting, Elevated, Request}};
 /// # use vicar_nt::NtStatus;
 /// struct Borrowing<'a>(&'a str);

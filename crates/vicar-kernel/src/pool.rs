@@ -4,10 +4,12 @@
 //! allocator does not fail, so a [`Pool`] counts instead: every object made on behalf of a caller is charged first, the
 //! charge is given back with the object, and a test may make the n-th charge fail. It never allocates anything itself.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, PoisonError};
 
 use vicar_nt::NtStatus;
 
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What a charge is for; decides the status of a refusal.
@@ -74,6 +76,17 @@ struct Counters {
     charges: AtomicU64,
     fail_at: AtomicU64,
     fail_with: AtomicU32,
+    act_at: AtomicU64,
+    act: Mutex<Act>,
+}
+
+/// What is done before a charge.
+struct Act(Option<Box<dyn FnOnce() + Send>>);
+
+impl fmt::Debug for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "planned" } else { "none" })
+    }
 }
 
 impl Pool {
@@ -85,6 +98,8 @@ impl Pool {
             charges: AtomicU64::new(0),
             fail_at: AtomicU64::new(0),
             fail_with: AtomicU32::new(0),
+            act_at: AtomicU64::new(0),
+            act: Mutex::new(Act(None)),
         }))
     }
 
@@ -117,8 +132,21 @@ impl Pool {
         self.plan(nth, status.0);
     }
 
+    /// Runs `act` once, on the thread that charges, before the `nth` charge from now; 1 is the next one.
+    ///
+    /// Whoever charges holds no lock of this crate, so `act` may call anything: what another thread could do between two
+    /// steps of a routine happens there every time. A second plan replaces the first; zero takes it back.
+    pub fn before_nth(&self, nth: u64, act: impl FnOnce() + Send + 'static) {
+        self.0.act.lock().unwrap_or_else(PoisonError::into_inner).0 = (nth != 0).then(|| Box::new(act) as _);
+        self.0.act_at.store(self.nth_from_now(nth), Ordering::Release);
+    }
+
+    fn nth_from_now(&self, nth: u64) -> u64 {
+        if nth == 0 { 0 } else { self.charge_count().saturating_add(nth) }
+    }
+
     fn plan(&self, nth: u64, status: u32) {
-        let at = if nth == 0 { 0 } else { self.charge_count().saturating_add(nth) };
+        let at = self.nth_from_now(nth);
         self.0.fail_with.store(status, Ordering::Release);
         self.0.fail_at.store(at, Ordering::Release);
     }
@@ -132,6 +160,10 @@ impl Pool {
     /// Nothing is charged then.
     pub fn charge(&self, purpose: Purpose, bytes: usize) -> Result<Charge, NtStatus> {
         let nth = self.0.charges.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
+        if nth == self.0.act_at.load(Ordering::Acquire) {
+            let act = self.0.act.lock().unwrap_or_else(PoisonError::into_inner).0.take();
+            act.into_iter().for_each(|act| act());
+        }
         if nth == self.0.fail_at.load(Ordering::Acquire) {
             let named = self.0.fail_with.load(Ordering::Acquire);
             return Err(if named == 0 { purpose.exhausted() } else { NtStatus(named) });

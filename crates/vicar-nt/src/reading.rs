@@ -1,7 +1,7 @@
 //! Rules about which public sources are silent or disagree, and the other way to read each of them.
 //!
 //! Where a rule is uncertain, this crate follows the reading that is written beside it; [`Readings`] chooses the other
-//! one, by name, where a check, an evaluation or a new descriptor is asked for. Larger choices have switches of their own in
+//! one, by name, where a check, an evaluation, a new descriptor or a filtered token is asked for. Larger choices have switches of their own in
 //! [`CheckOptions`](crate::check::CheckOptions).
 
 bitflags::bitflags! {
@@ -65,5 +65,10 @@ bitflags::bitflags! {
         const TRUST_AND_FILTERS_STAY = 1 << 25;
         /// What a creator below medium makes has no label of its own. Else it has the creator's level.
         const LOW_CREATORS_DO_NOT_LABEL = 1 << 26;
+        /// Of an empty list of privileges, a subject has any one. Else it does not.
+        const EMPTY_LIST_HAS_ANY = 1 << 27;
+        /// What an administrator works with who has not elevated keeps the groups of a domain. Else the powerful ones are
+        /// for deny only, as those that are built in.
+        const LUA_KEEPS_DOMAIN_GROUPS = 1 << 28;
     }
 }

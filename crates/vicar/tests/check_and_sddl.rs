@@ -226,8 +226,8 @@ fn what_a_creator_has_by_default_can_be_named() {
         line(r#"{"user":"SY","groups":[{"sid":"BA","attrs":"owner"}],"owner":"BA","default_dacl":null}"#),
         line(r#"{"user":"SY","owner":"BA"}"#),
         line(r#"{"user":"SY","default_dacl":"0200080000000000"}"#),
-        r#"{"id":1,"token":{"user":"SY"},"creator_hex":"0100"}"#.to_owned(),
-        r#"{"id":1,"token":{"user":"SY"},"flags":"0x800"}"#.to_owned(),
+        line(r#"{"user":"SY"},"creator_hex":"0100""#),
+        line(r#"{"user":"SY"}"#).replace(r#""flags":0"#, r#""flags":"0x800""#),
     ];
     let answers = stream("assign", &lines);
     let text = |at: usize| {
@@ -242,6 +242,22 @@ fn what_a_creator_has_by_default_can_be_named() {
     assert_eq!(text(5), "O:SYG:SYD:");
     assert_eq!(answers.get(6).unwrap()["status"], "STATUS_INVALID_SECURITY_DESCR");
     assert!(answers.get(7).unwrap()["error"].is_string());
+}
+
+#[test]
+fn an_assign_line_says_what_is_made_of_what_type_and_how() {
+    let fields = [r#""is_container":true"#, r#""mapping":"file""#, r#""flags":"0x1""#, r#""token":{"user":"SY"}"#];
+    let with = |fields: &[&str]| format!(r#"{{"id":1,{}}}"#, fields.join(","));
+    let whole = stream("assign", &[with(&fields)]);
+    assert!(whole.first().unwrap()["hex"].is_string(), "{whole:?}");
+    for (at, name) in ["is_container", "mapping", "flags", "token"].into_iter().enumerate() {
+        let others: Vec<&str> =
+            fields.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, field)| *field).collect();
+        let null = format!(r#""{name}":null"#);
+        let answers = stream("assign", &[with(&others), with(&[&others[..], &[&null]].concat())]);
+        assert_eq!(answers.first().unwrap()["error"], format!("missing field `{name}`"));
+        assert!(answers.get(1).unwrap()["error"].is_string(), "{answers:?}");
+    }
 }
 
 #[test]
@@ -292,6 +308,10 @@ fn a_hostile_line_is_an_error_and_says_why() {
         (with(r#""previous":"0x100000000""#), "expected a 32-bit number"),
         (desired("4294967296"), "expected a 32-bit number"),
         (desired("-1"), "expected a 32-bit number"),
+        (desired(r#""+1""#), "expected a 32-bit number"),
+        (desired(r#""0x+1""#), "expected a 32-bit number"),
+        (desired(r#""-1""#), "expected a 32-bit number"),
+        (with(r#""object_types":[[0,"{00000000-0000-0000-0000-0000000000a1"]]"#), "GUID"),
         (desired("1.0"), "expected a 32-bit number"),
         (desired("1e999"), "number out of range"),
         (desired("99999999999999999999999999"), "expected a 32-bit number"),

@@ -11,7 +11,7 @@ use vicar_kernel::job::{Job, JobLimit};
 use vicar_kernel::token::{DuplicateKind, Info, InfoClass};
 use vicar_kernel::work::{BugCheck, OnBugCheck, Urgency, WorkItem, WorkQueue, WorkQueueOptions};
 use vicar_kernel::{
-    ClientContext, Duplicate, OpenAs, Outcome, Policy, Profile, Qos, Reach, SubjectContext, Thread, TokenHandle,
+    ClientContext, Duplicate, OpenAs, Outcome, Profile, Qos, Reach, SubjectContext, Thread, TokenHandle,
 };
 use vicar_nt::check::AccessMode;
 use vicar_nt::{GenericMapping, NtStatus, Privilege, RequestedMask, well_known};
@@ -59,7 +59,7 @@ fn t047_an_effective_only_live_client_shows_an_opener_only_what_it_had_enabled()
 
 #[test]
 fn t098_a_restricted_token_job_takes_a_restricted_token() {
-    let world = World::with(Profile::V1, Policy::strict());
+    let world = World::with(Profile::V1, crate::fixture::policy());
     let process = world.process(Who::Sys);
     let job = Job::new();
     job.limit(JobLimit::RestrictedToken);

@@ -105,7 +105,7 @@ fn t058_the_elevated_half_is_above_a_medium_process() {
 
 #[test]
 fn t059_lowering_the_elevated_half_helps_only_where_elevation_is_not_looked_at() {
-    let world = World::with(Profile::V2, Policy::strict());
+    let world = World::with(Profile::V2, crate::fixture::policy());
     assert_eq!(world.level(Who::A, Who::AeMedium), allowed());
     assert_eq!(World::new().level(Who::A, Who::AeMedium), downgraded(GateStep::Elevation));
     let world = with_policy(|policy| policy.elevation = ElevationRule::FullHalf);
@@ -174,7 +174,7 @@ fn t069_the_anonymous_token_may_be_worn_by_everybody() {
 
 #[test]
 fn t070_a_forged_anonymous_token_passes_only_under_the_compatible_rule() {
-    assert_eq!(World::new().level(Who::A, Who::AnonForged), downgraded(GateStep::User));
+    assert_eq!(World::strict().level(Who::A, Who::AnonForged), downgraded(GateStep::User));
     let world = with_policy(|policy| policy.anonymous_session = AnonymousSession::SessionAlone);
     assert_eq!(world.level(Who::A, Who::AnonForged), allowed());
 }
@@ -211,7 +211,7 @@ fn t073_the_gate_uses_the_process_of_the_target_thread() {
 
 #[test]
 fn t075_before_the_privilege_there_is_no_gate() {
-    let world = World::with(Profile::V0, Policy::strict());
+    let world = World::with(Profile::V0, crate::fixture::policy());
     assert_eq!(world.level(Who::A, Who::B), allowed());
 }
 
@@ -242,7 +242,7 @@ fn t079_a_sandboxed_process_may_not_wear_another_package() {
 
 #[test]
 fn t080_constrained_impersonation_of_another_user_works_only_before_the_fix() {
-    assert_eq!(World::new().level(Who::Ac1, Who::Bc1), downgraded(GateStep::User));
+    assert_eq!(World::strict().level(Who::Ac1, Who::Bc1), downgraded(GateStep::User));
     let world = with_policy(|policy| policy.constrained = ConstrainedImpersonation::AnyUser);
     assert_eq!(world.level(Who::Ac1, Who::Bc1), allowed());
     assert_eq!(verdict(&world, Who::Ac1, Who::Bc1, Imp).step, GateStep::Constrained);
@@ -275,7 +275,10 @@ fn t084_constrained_needs_the_capability() {
 
 #[test]
 fn t085_a_wrapped_system_token_stays_out_of_reach() {
-    assert_eq!(World::new().level(Who::Ac1, Who::SysC1), downgraded(GateStep::User));
+    assert_eq!(World::strict().level(Who::Ac1, Who::SysC1), downgraded(GateStep::User));
+    // What CVE-2018-0821 did.
+    let world = with_policy(|policy| policy.constrained = ConstrainedImpersonation::AnyUser);
+    assert_eq!(world.level(Who::Ac1, Who::SysC1), allowed());
 }
 
 #[test]
@@ -297,7 +300,7 @@ fn t087_process_trust_is_lowered_to_that_of_the_process() {
 
 #[test]
 fn t088_the_anonymous_road_lowers_trust_too_under_the_strict_rule() {
-    let world = World::new();
+    let world = World::strict();
     let (_, worn) = world.ask(Who::A, &world.imp(Who::AnonTrust, Imp), Imp);
     assert_eq!((worn.level, worn.token.state().trust()), (Imp, None));
     let (_, worn) = world.ask(Who::A, &world.imp(Who::BTrust, Identification), Identification);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vicar_kernel::thread::Effective;
 use vicar_kernel::{
-    ClientContext, Impersonation, OnOpen, Outcome, Policy, Profile, Qos, Reach, Terms, Thread, ThreadBlock, TokenKind,
+    ClientContext, Impersonation, OnOpen, Outcome, Profile, Qos, Reach, Terms, Thread, ThreadBlock, TokenKind,
 };
 use vicar_nt::token::GroupChange;
 use vicar_nt::{GroupAttributes, ImpersonationLevel, NtStatus, Privilege, well_known};
@@ -130,7 +130,7 @@ fn a_restore_that_cannot_be_copied_ends_in_a_revert() {
 
 #[test]
 fn t030_the_first_record_of_an_early_profile_is_an_allocation_that_can_fail() {
-    let world = World::with(Profile::V1, Policy::strict());
+    let world = World::with(Profile::V1, crate::fixture::policy());
     let server = world.thread(Who::Sys);
     let client = context(&world, Who::A, Imp);
     world.system.pool().fail_nth(1);
@@ -142,7 +142,7 @@ fn t030_the_first_record_of_an_early_profile_is_an_allocation_that_can_fail() {
 
 #[test]
 fn t031_a_record_that_exists_is_not_allocated_again() {
-    let world = World::with(Profile::V1, Policy::strict());
+    let world = World::with(Profile::V1, crate::fixture::policy());
     let server = world.thread(Who::Sys);
     let _ = server.impersonate(&context(&world, Who::A, Imp)).unwrap();
     let client = context(&world, Who::B, Imp);

@@ -1,7 +1,7 @@
 //! 6.D: job limits.
 
 use vicar_kernel::job::{Job, JobLimit};
-use vicar_kernel::{Outcome, Policy, Profile, Thread, ThreadRef};
+use vicar_kernel::{Outcome, Profile, Thread, ThreadRef};
 use vicar_nt::NtStatus;
 
 use crate::fixture::{Identification, Imp, Who, World, context, terms};
@@ -18,7 +18,7 @@ fn inside(world: &World, who: Who, limit: JobLimit) -> ThreadRef {
 }
 
 fn v1() -> World {
-    World::with(Profile::V1, Policy::strict())
+    World::with(Profile::V1, crate::fixture::policy())
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn t101_without_a_job_or_from_vista_on_nothing_is_refused() {
     let thread = world.thread(Who::Sys);
     assert_eq!(thread.impersonate_token(&world.imp(Who::Ae, Imp), terms(Imp)), Ok(Outcome::AsRequested));
     for profile in [Profile::V2, Profile::V3, Profile::V4] {
-        let world = World::with(profile, Policy::strict());
+        let world = World::with(profile, crate::fixture::policy());
         let thread = inside(&world, Who::Sys, JobLimit::NoAdmin);
         assert_eq!(thread.impersonate_token(&world.imp(Who::Ae, Imp), terms(Imp)), Ok(Outcome::AsRequested));
     }
@@ -99,7 +99,7 @@ fn t043_a_forbidden_client_is_an_error_that_cannot_be_overlooked() {
 #[test]
 fn a_job_that_a_process_enters_later_is_asked_even_after_the_gate_said_yes() {
     for profile in [Profile::V0, Profile::V1] {
-        let world = World::with(profile, Policy::strict());
+        let world = World::with(profile, crate::fixture::policy());
         let process = world.process(Who::Sys);
         let thread = Thread::new(&process);
         let client = context(&world, Who::Ae, Imp);

@@ -91,7 +91,7 @@ fn t199_a_thread_that_still_wears_the_user_keeps_the_session_alive() {
 
 #[test]
 fn t200_a_routine_may_take_itself_back() {
-    let world = World::new();
+    let world = World::strict();
     let own = Arc::new(OnceLock::new());
     let (inner, id_inside) = (world.system.clone(), Arc::clone(&own));
     let calls = Arc::new(Mutex::new(0));
@@ -119,7 +119,7 @@ fn t200_a_routine_may_take_itself_back() {
 
 #[test]
 fn t201_no_token_can_be_made_in_a_session_that_is_over() {
-    let system = System::new(Profile::V4, Policy::strict());
+    let system = System::new(Profile::V4, crate::fixture::policy());
     let session = system.logon(LogonKind::Interactive, None).unwrap();
     drop(session.create_token(spec()).unwrap());
     assert!(session.is_ended());
@@ -128,7 +128,7 @@ fn t201_no_token_can_be_made_in_a_session_that_is_over() {
 
 #[test]
 fn a_session_that_never_had_a_token_ends_with_its_last_handle() {
-    let system = System::new(Profile::V4, Policy::strict());
+    let system = System::new(Profile::V4, crate::fixture::policy());
     let session = system.logon(LogonKind::Network, None).unwrap();
     let second = session.clone();
     drop(session);
@@ -139,7 +139,7 @@ fn a_session_that_never_had_a_token_ends_with_its_last_handle() {
 
 #[test]
 fn a_first_token_that_cannot_be_made_does_not_end_the_session() {
-    let system = System::new(Profile::V4, Policy::strict());
+    let system = System::new(Profile::V4, crate::fixture::policy());
     let session = system.logon(LogonKind::Network, None).unwrap();
     system.pool().fail_nth(1);
     assert_eq!(session.create_token(spec()).unwrap_err(), NtStatus::INSUFFICIENT_RESOURCES);
@@ -149,7 +149,7 @@ fn a_first_token_that_cannot_be_made_does_not_end_the_session() {
 
 #[test]
 fn two_live_sessions_never_share_an_identifier_and_dynamic_ones_are_above_the_well_known() {
-    let system = System::new(Profile::V4, Policy::strict());
+    let system = System::new(Profile::V4, crate::fixture::policy());
     let first = system.logon(LogonKind::System, Some(Luid::SYSTEM)).unwrap();
     assert_eq!(system.logon(LogonKind::System, Some(Luid::SYSTEM)).unwrap_err(), NtStatus::LOGON_SESSION_COLLISION);
     drop(first);

@@ -5,6 +5,7 @@ use vicar_kernel::handle::right;
 use vicar_kernel::job::{Job, Stripping};
 use vicar_kernel::nt::{Caller, GroupsChange, PrivilegeChange, check_thread_token_length};
 use vicar_kernel::object::{HandleValue, Handles, process_right, thread_right};
+use vicar_kernel::policy::ThreadQuery;
 use vicar_kernel::token::{DuplicateKind, parse_filter_flags};
 use vicar_kernel::user::win32_error;
 use vicar_kernel::{
@@ -62,13 +63,27 @@ fn t107_there_is_one_kind_of_handle_and_a_user_gets_a_positive_one() {
 
 #[test]
 fn t108_the_thread_handle_needs_the_right_to_query() {
-    let world = World::new();
-    let program = Program::new(&world, Who::A);
-    let _ = program.call().impersonate_self(Imp).unwrap();
-    for access in [AccessMask::NONE, thread_right::QUERY_LIMITED_INFORMATION, thread_right::IMPERSONATE] {
-        let weak = program.thread(&program.thread, access);
-        let answer = program.call().open_thread_token(weak, right::QUERY.into(), OpenAs::Process);
-        assert_eq!(answer, Err(NtStatus::ACCESS_DENIED));
+    for (thread_query, limited_is_enough) in [(ThreadQuery::Full, false), (ThreadQuery::Limited, true)] {
+        let mut policy = Policy::strict();
+        policy.thread_query = thread_query;
+        let world = World::with(Profile::V4, policy);
+        let program = Program::new(&world, Who::A);
+        let _ = program.call().impersonate_self(Imp).unwrap();
+        for (access, is_enough) in [
+            (AccessMask::NONE, false),
+            (thread_right::IMPERSONATE, false),
+            (thread_right::QUERY_LIMITED_INFORMATION, limited_is_enough),
+            (thread_right::QUERY_INFORMATION, true),
+        ] {
+            let handle = program.thread(&program.thread, access);
+            let answer = program.call().open_thread_token(handle, right::QUERY.into(), OpenAs::Process);
+            let answer = answer.map(|_| ());
+            assert_eq!(
+                answer,
+                if is_enough { Ok(()) } else { Err(NtStatus::ACCESS_DENIED) },
+                "{thread_query:?} {access}"
+            );
+        }
     }
 }
 

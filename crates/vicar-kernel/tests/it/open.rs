@@ -194,6 +194,21 @@ fn t118_opening_while_the_thread_reverts_never_brings_a_client_back() {
         assert!(!target.is_impersonating());
     }
     assert_eq!(world.system.balance(), balance);
+    // The same with the revert, and with another client, exactly between the copy and what puts it on the thread.
+    let _ = target.impersonate_token(&token, terms(Imp)).unwrap();
+    let reverting = target.clone();
+    world.system.pool().before_nth(1, move || reverting.revert());
+    assert_eq!(target.open_token(&target, QUERY, OpenAs::Process).unwrap_err(), NtStatus::NO_TOKEN);
+    assert!(!target.is_impersonating());
+    assert_eq!(world.system.balance(), balance);
+    let other = world.imp(Who::B, Imp);
+    let _ = target.impersonate_token(&token, terms(Imp)).unwrap();
+    let (changing, next) = (target.clone(), other.clone());
+    world.system.pool().before_nth(1, move || assert!(changing.impersonate_token(&next, terms(Imp)).is_ok()));
+    let opened = target.open_token(&target, QUERY, OpenAs::Process).unwrap();
+    assert_eq!(opened.token_unchecked().state().user().sid, other.state().user().sid);
+    assert_eq!(target.reference_impersonation().unwrap().token.state().user().sid, other.state().user().sid);
+    target.revert();
 }
 
 #[test]

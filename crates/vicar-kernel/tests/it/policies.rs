@@ -4,7 +4,7 @@ use vicar_kernel::{ClientContext, Locality, Outcome, Policy, Profile, Qos, Reach
 use vicar_nt::{ImpersonationLevel, NtStatus};
 
 use crate::fixture::{
-    Anonymous, DYNAMIC, Delegation, Identification, Imp, Local, Remote, STATIC, Who, World, at, enabled, imp,
+    Anonymous, DYNAMIC, Delegation, Identification, Imp, Local, POLICY, Remote, STATIC, Who, World, at, enabled, imp,
 };
 
 fn worlds() -> [World; 2] {
@@ -128,4 +128,22 @@ fn the_anonymous_road_and_process_trust() {
         let (outcome, worn) = world.ask(Who::A, &world.imp(Who::AnonTrust, Imp), Imp);
         assert_eq!((outcome, worn.token.state().trust().is_some()), (Outcome::AsRequested, keeps));
     }
+}
+
+/// A test that names no policy runs under the strict one; here all of them run again. What differs names its policy, and
+/// then both.
+#[test]
+fn every_case_holds_under_the_compatible_policy_too() {
+    if std::env::var_os(POLICY).is_some() {
+        // This is the second run.
+        return;
+    }
+    let program = std::env::current_exe().unwrap();
+    let run =
+        std::process::Command::new(program).args(["--test-threads", "2"]).env(POLICY, "compatible").output().unwrap();
+    let text = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{text}");
+    let passed = text.lines().find_map(|line| line.strip_prefix("test result: ok. "));
+    let passed: usize = passed.and_then(|rest| rest.split(' ').next()).unwrap().parse().unwrap();
+    assert!(passed > 380, "{passed} ran");
 }

@@ -1,6 +1,6 @@
 //! The pool: every operation either happens or leaves everything as it was.
 
-use vicar_kernel::{ClientContext, LogonKind, Policy, Profile, SubjectContext};
+use vicar_kernel::{ClientContext, LogonKind, Profile, SubjectContext};
 use vicar_nt::NtStatus;
 
 use crate::fixture::{DYNAMIC, Imp, Local, Remote, STATIC, Who, World, terms};
@@ -8,7 +8,7 @@ use crate::fixture::{DYNAMIC, Imp, Local, Remote, STATIC, Who, World, terms};
 #[test]
 fn failing_each_charge_in_turn_leaves_state_references_and_bytes_as_they_were() {
     for profile in Profile::ALL {
-        let world = World::with(profile, Policy::strict());
+        let world = World::with(profile, crate::fixture::policy());
         let client = world.thread(Who::B);
         let token = world.imp(Who::B, Imp);
         let subject = SubjectContext::capture(&client);

@@ -239,7 +239,7 @@ fn powerful_privileges_need_high_integrity_from_vista_on_under_the_strict_rule()
             .privilege(Privilege::Impersonate, vicar_nt::privilege::PrivilegeState::Disabled);
         world.token_of(state, 0xA001, 0)
     };
-    let world = World::new();
+    let world = World::strict();
     assert!(!ordinary(&world).adjust_privileges(&[enabled(Privilege::Impersonate)]).all_assigned);
     for world in [World::with(Profile::V4, Policy::compatible()), World::with(Profile::V1, Policy::strict())] {
         assert!(ordinary(&world).adjust_privileges(&[enabled(Privilege::Impersonate)]).all_assigned);

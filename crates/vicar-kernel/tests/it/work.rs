@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use vicar_kernel::verifier::Finding;
 use vicar_kernel::work::{BugCheck, OnBugCheck, QueueError, Urgency, WorkItem, WorkQueue, WorkQueueOptions};
-use vicar_kernel::{ClientContext, Irql, Policy, Process, Profile, System};
+use vicar_kernel::{ClientContext, Irql, Process, Profile, System};
 use vicar_nt::{ImpersonationLevel, NtStatus, Sid};
 
 use crate::fixture::{Anonymous, Identification, Imp, Local, STATIC, Who, World, at, context, terms, user_a};
@@ -258,7 +258,7 @@ fn a_worker_that_was_given_a_token_from_outside_runs_nothing() {
 #[test]
 fn t208_an_item_that_comes_back_at_a_raised_level_is_fatal_before_anybody_asks_whom_it_wears() {
     for wears in [true, false] {
-        let world = World { system: System::with_verifier(Profile::V4, Policy::strict()) };
+        let world = World { system: System::with_verifier(Profile::V4, crate::fixture::policy()) };
         let (queue, stops) = start(&world, Who::Sys, 1);
         let client = context(&world, Who::A, Imp);
         let item = WorkItem::with_parameter(&queue, 77, move |worker| {

@@ -3,6 +3,7 @@
 use crate::check::{AccessMode, Subject};
 use crate::level::ImpersonationLevel;
 use crate::privilege::{LuidAndAttributes, Privilege, PrivilegeAttributes, PrivilegeSet};
+use crate::reading::Readings;
 use crate::status::NtStatus;
 use crate::token::TokenState;
 
@@ -36,6 +37,20 @@ pub enum Need {
 #[must_use]
 #[doc(alias = "SePrivilegeCheck")]
 pub fn check(subject: &Subject<'_>, wanted: &mut [LuidAndAttributes], need: Need, mode: AccessMode) -> bool {
+    check_by(subject, wanted, need, mode, Readings::empty())
+}
+
+/// As [`check`], with the other reading of uncertain rules.
+///
+/// Of them all only [`Readings::EMPTY_LIST_HAS_ANY`] is about this.
+#[must_use]
+pub fn check_by(
+    subject: &Subject<'_>,
+    wanted: &mut [LuidAndAttributes],
+    need: Need,
+    mode: AccessMode,
+    readings: Readings,
+) -> bool {
     match mode {
         AccessMode::Kernel => {
             for entry in wanted {
@@ -44,7 +59,7 @@ pub fn check(subject: &Subject<'_>, wanted: &mut [LuidAndAttributes], need: Need
             true
         }
         AccessMode::User if !subject.may_act() => false,
-        AccessMode::User => check_set(subject.effective().privileges(), wanted, need),
+        AccessMode::User => check_set(subject.effective().privileges(), wanted, need, readings),
     }
 }
 
@@ -65,16 +80,32 @@ pub fn check_token(
     wanted: &mut [LuidAndAttributes],
     need: Need,
 ) -> Result<bool, NtStatus> {
+    check_token_by(token, level, wanted, need, Readings::empty())
+}
+
+/// As [`check_token`], with the other reading of uncertain rules.
+///
+/// Of them all only [`Readings::EMPTY_LIST_HAS_ANY`] is about this.
+///
+/// # Errors
+/// As [`check_token`].
+pub fn check_token_by(
+    token: &TokenState,
+    level: Option<ImpersonationLevel>,
+    wanted: &mut [LuidAndAttributes],
+    need: Need,
+    readings: Readings,
+) -> Result<bool, NtStatus> {
     if level.is_none_or(ImpersonationLevel::may_identify) {
-        Ok(check_set(token.privileges(), wanted, need))
+        Ok(check_set(token.privileges(), wanted, need, readings))
     } else {
         Err(NtStatus::BAD_IMPERSONATION_LEVEL)
     }
 }
 
-fn check_set(held: PrivilegeSet, wanted: &mut [LuidAndAttributes], need: Need) -> bool {
+fn check_set(held: PrivilegeSet, wanted: &mut [LuidAndAttributes], need: Need, readings: Readings) -> bool {
     let mut all = true;
-    let mut any = false;
+    let mut any = wanted.is_empty() && readings.contains(Readings::EMPTY_LIST_HAS_ANY);
     for entry in wanted {
         if Privilege::from_luid(entry.luid).is_some_and(|privilege| held.is_enabled(privilege)) {
             entry.attributes.insert(PrivilegeAttributes::USED_FOR_ACCESS);

@@ -9,7 +9,7 @@ use core::str::FromStr;
 use crate::luid::Luid;
 use crate::wire::{Malformed, ParseError};
 
-pub use check::{Need, check, check_token};
+pub use check::{Need, check, check_by, check_token, check_token_by};
 pub use set::{LuidAndAttributes, PrivilegeAttributes, PrivilegeMask, PrivilegeSet, PrivilegeState};
 
 macro_rules! privileges {

@@ -6,6 +6,7 @@ use crate::group::{Group, GroupAttributes, GroupList};
 use crate::integrity::IntegrityLevel;
 use crate::luid::Luid;
 use crate::privilege::{Privilege, PrivilegeMask};
+use crate::reading::Readings;
 use crate::sid::Sid;
 use crate::status::NtStatus;
 use crate::token::state::TokenState;
@@ -72,11 +73,21 @@ impl TokenState {
     #[doc(alias = "SeFilterToken")]
     #[doc(alias = "NtFilterToken")]
     pub fn filter(&self, filter: &Filter<'_>) -> Result<Self, NtStatus> {
+        self.filter_by(filter, Readings::empty())
+    }
+
+    /// As [`TokenState::filter`], with the other reading of uncertain rules.
+    ///
+    /// Of them all only [`Readings::LUA_KEEPS_DOMAIN_GROUPS`] is about this.
+    ///
+    /// # Errors
+    /// As [`TokenState::filter`].
+    pub fn filter_by(&self, filter: &Filter<'_>, readings: Readings) -> Result<Self, NtStatus> {
         if filter.restrict.iter().any(|group| !group.attributes.is_empty()) {
             return Err(NtStatus::INVALID_PARAMETER);
         }
         let is_lua = filter.flags.contains(FilterFlags::LUA_TOKEN);
-        let deny_only = |sid: &Sid| filter.disable.contains(sid) || (is_lua && is_powerful(sid));
+        let deny_only = |sid: &Sid| filter.disable.contains(sid) || (is_lua && is_powerful(sid, readings));
         let weaken = |group: &Group| if deny_only(&group.sid) { disabled(group) } else { *group };
         let mut state = self.clone();
         state.user = if filter.disable.contains(&self.user.sid) { disabled(&self.user) } else { self.user };
@@ -132,11 +143,12 @@ fn disabled(group: &Group) -> Group {
     Group::new(group.sid, group.attributes.difference(gone).union(GroupAttributes::USE_FOR_DENY_ONLY))
 }
 
-fn is_powerful(sid: &Sid) -> bool {
+fn is_powerful(sid: &Sid, readings: Readings) -> bool {
+    let spares_domains = readings.contains(Readings::LUA_KEEPS_DOMAIN_GROUPS);
     let mut subs = sid.sub_authorities();
     match (sid.authority(), subs.next(), sid.rid()) {
         (5, Some(32), Some(rid)) => LUA_BUILTIN.contains(&rid),
-        (5, Some(21), Some(rid)) => LUA_DOMAIN.contains(&rid),
+        (5, Some(21), Some(rid)) => !spares_domains && LUA_DOMAIN.contains(&rid),
         _ => false,
     }
 }

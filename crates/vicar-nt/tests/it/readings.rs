@@ -2,11 +2,13 @@
 
 use vicar_nt::acl::{Acl, ApplicationData, Entry, Inheritance};
 use vicar_nt::assign::{AssignFlags, NewObject, ObjectKind, assign, assign_by};
-use vicar_nt::check::{AccessRequest, AuditedBy, CentralPolicy, CentralRule, CheckOptions, Subject, audit, decide};
+use vicar_nt::check::{
+    AccessMode, AccessRequest, AuditedBy, CentralPolicy, CentralRule, CheckOptions, Subject, audit, decide,
+};
 use vicar_nt::claim::{Claim, ClaimFlags, ClaimType, Value};
 use vicar_nt::descriptor::Descriptor;
-use vicar_nt::privilege::PrivilegeState;
-use vicar_nt::token::{Builder, TokenState};
+use vicar_nt::privilege::{LuidAndAttributes, Need, PrivilegeAttributes, PrivilegeState, check_by, check_token_by};
+use vicar_nt::token::{Builder, Filter, FilterFlags, TokenState};
 use vicar_nt::utf16::{Utf16, encode};
 use vicar_nt::{
     GenericMapping, GroupAttributes, IntegrityLevel, NtStatus, Privilege, Readings, RequestedMask, Sid, sddl,
@@ -345,4 +347,36 @@ fn section_5_4_the_label_of_what_a_low_creator_makes() {
     let low = me().integrity(IntegrityLevel::LOW);
     let made = |text: &str| Ok(text.to_owned());
     assert_eq!(assigned(Readings::LOW_CREATORS_DO_NOT_LABEL, low, "", ""), [made("S:(ML;;NW;;;LW)"), made("")]);
+}
+
+#[test]
+fn section_4_any_one_of_no_privileges() {
+    let token = me().build().unwrap();
+    let subject = Subject::itself(&token);
+    let readings = [Readings::empty(), Readings::EMPTY_LIST_HAS_ANY];
+    let has = |need, mode| readings.map(|readings| check_by(&subject, &mut [], need, mode, readings));
+    assert_eq!(has(Need::Any, AccessMode::User), [false, true]);
+    assert_eq!(has(Need::All, AccessMode::User), [true, true]);
+    assert_eq!(has(Need::Any, AccessMode::Kernel), [true, true]);
+    let handed = readings.map(|readings| check_token_by(&token, None, &mut [], Need::Any, readings));
+    assert_eq!(handed, [Ok(false), Ok(true)]);
+    let wanted = || [LuidAndAttributes::new(Privilege::Debug, PrivilegeAttributes::empty())];
+    let one = readings.map(|readings| check_by(&subject, &mut wanted(), Need::Any, AccessMode::User, readings));
+    assert_eq!(one, [false, false], "a list that is not empty is read as ever");
+}
+
+#[test]
+fn section_7_domain_groups_of_an_administrator_who_has_not_elevated() {
+    let domain_admins = "S-1-5-21-1-2-3-512".parse().unwrap();
+    let mut token = me();
+    for group in [domain_admins, well_known::ADMINISTRATORS] {
+        token = token.group(group, GroupAttributes::ALWAYS_ENABLED);
+    }
+    let token = token.build().unwrap();
+    let filter = Filter { flags: FilterFlags::LUA_TOKEN, disable: &[], delete: &[], restrict: &[] };
+    let counts = [Readings::empty(), Readings::LUA_KEEPS_DOMAIN_GROUPS].map(|readings| {
+        let weak = token.filter_by(&filter, readings).unwrap();
+        [domain_admins, well_known::ADMINISTRATORS].map(|group| weak.counts_for_allow(group.as_ref()))
+    });
+    assert_eq!(counts, [[false, false], [true, false]]);
 }

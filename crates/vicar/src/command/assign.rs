@@ -86,12 +86,9 @@ struct Line {
     domain: Option<String>,
     #[serde(deserialize_with = "only_object")]
     token: TokenCase,
-    #[serde(default)]
-    is_container: Option<bool>,
-    #[serde(default)]
-    mapping: Option<MappingName>,
-    #[serde(default)]
-    flags: Option<Mask>,
+    is_container: bool,
+    mapping: MappingName,
+    flags: Mask,
     #[serde(default)]
     object_type: Option<Types>,
 }
@@ -186,9 +183,9 @@ impl Question {
             parent: descriptor("parent_hex", &line.parent_hex, &line.parent)?,
             creator: descriptor("creator_hex", &line.creator_hex, &line.creator)?,
             token: line.token.read_creator(domain)?,
-            kind: kind(line.is_container.unwrap_or(false)),
-            mapping: line.mapping.as_ref().map_or(Ok(GenericMapping::FILE), MappingName::read)?,
-            flags: read_flags(line.flags.as_ref().map_or(Ok(0), |flags| flags.read("flags").map(|mask| mask.0))?)?,
+            kind: kind(line.is_container),
+            mapping: line.mapping.read()?,
+            flags: read_flags(line.flags.read("flags")?.0)?,
             object_types: types.iter().map(|text| read_guid(text)).collect::<Result<_, _>>()?,
         })
     }

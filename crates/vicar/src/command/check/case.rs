@@ -323,16 +323,15 @@ pub(in crate::command) fn read_mapping(text: &str) -> Result<GenericMapping, Cas
     })
 }
 
-/// Reads a number or two-letter rights.
+/// Reads a number, which has no sign, or two-letter rights.
 pub(in crate::command) fn read_mask(what: &str, text: &str) -> Result<RequestedMask, CaseError> {
     let text = text.trim();
-    let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(hex) => u32::from_str_radix(hex, 16).ok(),
-        None if text.starts_with(|c: char| c.is_ascii_alphabetic()) => {
-            return sddl::parse_rights(text).map_err(|error| CaseError::wrong(what, error));
-        }
-        None => text.parse().ok(),
-    };
+    let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    if hex.is_none() && text.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return sddl::parse_rights(text).map_err(|error| CaseError::wrong(what, error));
+    }
+    let (digits, base) = hex.map_or((text, 10), |hex| (hex, 16));
+    let number = if digits.starts_with('+') { None } else { u32::from_str_radix(digits, base).ok() };
     number.map(RequestedMask).ok_or(CaseError::wrong(what, "expected a 32-bit number"))
 }
 
@@ -346,11 +345,8 @@ pub(in crate::command) fn read_sid(what: &str, text: &str, domain: Option<&Sid>)
 }
 
 pub(in crate::command) fn read_object_type(level: u16, guid: &str) -> Result<ObjectType, CaseError> {
-    let guid: Guid = guid
-        .trim_start_matches('{')
-        .trim_end_matches('}')
-        .parse()
-        .map_err(|error| CaseError::wrong("object_types", error))?;
+    let bare = guid.strip_prefix('{').and_then(|guid| guid.strip_suffix('}'));
+    let guid: Guid = bare.unwrap_or(guid).parse().map_err(|error| CaseError::wrong("object_types", error))?;
     Ok(ObjectType { level, guid })
 }
 
