@@ -69,6 +69,7 @@ struct Inner {
     report: StartReport,
     mailboxes: Mailboxes,
     /// Threads that were born as a client.
+    #[cfg(feature = "tokio")]
     inherited: AtomicU64,
 }
 

@@ -19,7 +19,9 @@ use rustix::fs::{Gid, Uid};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "tokio")]
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use vicar_kernel::{LogonKind, Policy, Process, Profile, System, TokenKind, TokenSpec};
 use vicar_nt::{Luid, NtStatus};
 
@@ -279,6 +281,7 @@ impl Starting {
             own,
             report: StartReport { kernel: self.kernel, powers, self_test, powerless, ring: ring::survey() },
             mailboxes: Mailboxes::default(),
+            #[cfg(feature = "tokio")]
             inherited: AtomicU64::new(0),
         };
         Ok(Server { inner: Arc::new(inner) })
