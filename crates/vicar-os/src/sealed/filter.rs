@@ -47,12 +47,12 @@ fn rules(purpose: Purpose, bounds: &Bounds) -> (Vec<Rule>, Verdict) {
     }
     match purpose {
         Purpose::Parse => {
-            rules.extend(WITHOUT_CODE.iter().copied());
+            rules.extend(WITHOUT_CODE.iter().chain(WITHOUT_SIGNALS).copied());
             rules.extend(allow(OPEN_DESCRIPTORS));
             (rules, Verdict::Fail(Errno::PERM))
         }
         Purpose::Files => {
-            rules.extend(WITHOUT_CODE.iter().copied());
+            rules.extend(WITHOUT_CODE.iter().chain(WITHOUT_SIGNALS).copied());
             rules.extend(allow(OPEN_DESCRIPTORS));
             rules.extend(allow(BY_NAME));
             (rules, Verdict::Fail(Errno::PERM))
@@ -109,6 +109,16 @@ const WITHOUT_CODE: &[Rule] = &[
     fail(libc::SYS_mprotect, When::AnyBit { argument: 2, bits: EXECUTABLE }, Errno::PERM),
 ];
 const EXECUTABLE: u32 = libc::PROT_EXEC.unsigned_abs();
+
+/// A descriptor that is ready sends its owner a signal, and the signal may be SIGKILL: naming an owner is signalling.
+const WITHOUT_SIGNALS: &[Rule] = &[
+    fail(libc::SYS_fcntl, When::Is { argument: 1, value: libc::F_SETOWN.unsigned_abs() }, Errno::PERM),
+    fail(libc::SYS_fcntl, When::Is { argument: 1, value: F_SETOWN_EX }, Errno::PERM),
+    fail(libc::SYS_fcntl, When::Is { argument: 1, value: F_SETSIG }, Errno::PERM),
+];
+/// Numbers that the C library's crate does not have; they are the same on both architectures.
+const F_SETSIG: u32 = 10;
+const F_SETOWN_EX: u32 = 15;
 
 /// Memory, time, randomness, and descriptors that are open.
 const OPEN_DESCRIPTORS: &[c_long] = &[
@@ -249,6 +259,7 @@ const BY_NAME: &[c_long] = &[
 const SYS_FCHMODAT2: c_long = 452;
 const SYS_SETXATTRAT: c_long = 463;
 const SYS_REMOVEXATTRAT: c_long = 466;
+const SYS_OPEN_TREE_ATTR: c_long = 467;
 const SYS_FILE_SETATTR: c_long = 469;
 
 /// Changes of modes, owners, attributes and times by name.
@@ -281,9 +292,25 @@ const CHANGES_BY_NAME: &[c_long] = &[
 const CHANGES_BY_DESCRIPTOR: &[c_long] =
     &[libc::SYS_fchmod, libc::SYS_fchown, libc::SYS_fsetxattr, libc::SYS_fremovexattr, libc::SYS_utimensat];
 
-/// Requests that change a file which is open for reading: flags, version, project, encryption, verity, FAT attributes.
-const CHANGING_REQUESTS: &[u64] =
-    &[0x4008_6602, 0x4004_6602, 0x4008_7602, 0x4004_7602, 0x401C_5820, 0x800C_6613, 0x4080_6685, 0x4004_7211];
+/// Requests that change a file or directory which is open for reading: flags, version, project, encryption, verity, FAT
+/// attributes; making and removing Btrfs subvolumes and their snapshots, and changing their flags.
+const CHANGING_REQUESTS: &[u64] = &[
+    0x4008_6602,
+    0x4004_6602,
+    0x4008_7602,
+    0x4004_7602,
+    0x401C_5820,
+    0x800C_6613,
+    0x4080_6685,
+    0x4004_7211,
+    0x5000_9401,
+    0x5000_940E,
+    0x5000_940F,
+    0x5000_9417,
+    0x5000_9418,
+    0x5000_943F,
+    0x4008_941A,
+];
 
 /// What a program of a client has no business with, besides changes of identity.
 const NEVER: &[c_long] = &[
@@ -305,6 +332,7 @@ const NEVER: &[c_long] = &[
     libc::SYS_fsmount,
     libc::SYS_fspick,
     libc::SYS_open_tree,
+    SYS_OPEN_TREE_ATTR,
     libc::SYS_move_mount,
     libc::SYS_mount_setattr,
     libc::SYS_setns,
@@ -338,3 +366,57 @@ const NEVER: &[c_long] = &[
     #[cfg(target_arch = "x86_64")]
     libc::SYS_modify_ldt,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::signal;
+
+    /// What fcntl(2) says to a filtered thread: of reading flags, of an owner, and of the owner's signal.
+    fn said(purpose: Purpose) -> [Result<(), Errno>; 3] {
+        const SET_SIGNAL: i32 = F_SETSIG.cast_signed();
+        std::thread::spawn(move || {
+            let (near, _far) = crate::packet::pair().unwrap();
+            let own = rustix::process::getpid().as_raw_nonzero().get();
+            install(purpose, &Bounds::Everything).unwrap();
+            [(libc::F_GETFL, 0), (libc::F_SETOWN, own), (SET_SIGNAL, libc::SIGURG)]
+                .map(|(command, value)| signal::own(&near, command, value))
+        })
+        .join()
+        .unwrap()
+    }
+
+    #[test]
+    fn only_what_executes_programs_can_have_a_signal_sent() {
+        for purpose in [Purpose::Parse, Purpose::Files] {
+            assert_eq!(said(purpose), [Ok(()), Err(Errno::PERM), Err(Errno::PERM)], "{purpose:?}");
+        }
+        assert_eq!(said(Purpose::Execute), [Ok(()); 3]);
+    }
+
+    #[test]
+    fn requests_that_change_have_the_numbers_of_their_headers() {
+        // _IOW and _IOR of asm-generic/ioctl.h: direction, length, type, number.
+        let request = |direction: u64, len: u64, kind: u8, number: u64| {
+            direction << 30 | len << 16 | u64::from(kind) << 8 | number
+        };
+        let expected = [
+            request(1, 8, b'f', 2),
+            request(1, 4, b'f', 2),
+            request(1, 8, b'v', 2),
+            request(1, 4, b'v', 2),
+            request(1, 28, b'X', 32),
+            request(2, 12, b'f', 19),
+            request(1, 128, b'f', 133),
+            request(1, 4, b'r', 17),
+            request(1, 4096, 0x94, 1),
+            request(1, 4096, 0x94, 14),
+            request(1, 4096, 0x94, 15),
+            request(1, 4096, 0x94, 23),
+            request(1, 4096, 0x94, 24),
+            request(1, 4096, 0x94, 63),
+            request(1, 8, 0x94, 26),
+        ];
+        assert_eq!(CHANGING_REQUESTS, expected);
+    }
+}

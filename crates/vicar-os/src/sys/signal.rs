@@ -99,6 +99,15 @@ pub(crate) fn interrupt(thread: Pid) -> Result<(), Errno> {
     if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
+/// What a descriptor sends signals to, or which, as fcntl(2) with this command and number.
+#[cfg(test)]
+pub(crate) fn own(file: impl std::os::fd::AsFd, command: libc::c_int, value: libc::c_int) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd as _;
+    // SAFETY: the descriptor is open, and the commands that tests give take a number.
+    let result = unsafe { libc::fcntl(file.as_fd().as_raw_fd(), command, value) };
+    if result >= 0 { Ok(()) } else { Err(last_errno()) }
+}
+
 fn last_errno() -> Errno {
     Errno::from_raw_os_error(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
 }
