@@ -88,6 +88,7 @@ struct Process {
 /// One worker of one client, for the exclusive use of whoever holds this. It goes back to rest when dropped.
 pub struct Worker {
     process: Option<Process>,
+    client: ClientContext,
     inner: Arc<Inner>,
 }
 
@@ -137,17 +138,21 @@ impl SealedWorkers {
         // The key of a worker at rest was judged when it was started; a change on either side makes another key.
         let user = client.identity().uid().raw();
         if let Some(process) = self.reserve(user, key, plan)? {
-            return Ok(Worker { process: Some(process), inner: Arc::clone(inner) });
+            return Ok(self.hand_out(process, client));
         }
         // A place is reserved: it is filled, or given back.
         let judged = enter::judge(&inner.server, client).map_err(SealedError::Enter);
         match judged.and_then(|projected| self.start(user, key, plan, &projected.identity)) {
-            Ok(process) => Ok(Worker { process: Some(process), inner: Arc::clone(inner) }),
+            Ok(process) => Ok(self.hand_out(process, client)),
             Err(error) => {
                 inner.release(user);
                 Err(error)
             }
         }
+    }
+
+    fn hand_out(&self, process: Process, client: &ClientContext) -> Worker {
+        Worker { process: Some(process), client: client.clone(), inner: Arc::clone(&self.inner) }
     }
 
     /// Finds a worker at rest, or reserves the place for a new one.
@@ -237,6 +242,7 @@ impl Worker {
     /// # Errors
     /// - [`SealedError::NoSuchJob`], [`SealedError::TooLong`] (more than 64 MiB, or more than 127 descriptors): nothing was
     ///   sent.
+    /// - [`SealedError::Enter`] when the client was revoked meanwhile: nothing was sent, and the worker is being ended.
     /// - any other: there is no answer, and the worker is being ended.
     ///
     /// # Cost
@@ -262,6 +268,7 @@ impl Worker {
     ///
     /// # Errors
     /// - [`SealedError::NoDirectory`] when the plan has none.
+    /// - [`SealedError::Enter`] when the client was revoked meanwhile: nothing was sent, and the worker is being ended.
     /// - any other: the worker is being ended, and it is not known which of the requests were done.
     ///
     /// # Cost
@@ -284,7 +291,12 @@ impl Worker {
     fn with<T>(&mut self, ask: impl FnOnce(&mut Exchange) -> Result<T, SealedError>) -> Result<T, SealedError> {
         let Some(process) = &mut self.process else { return Err(SealedError::Crashed) };
         let user = process.user;
-        ask(&mut process.exchange).map_err(|error| {
+        let asked = if self.client.is_revoked() {
+            Err(SealedError::Enter(enter::EnterError::Revoked))
+        } else {
+            ask(&mut process.exchange)
+        };
+        asked.map_err(|error| {
             self.process = None;
             self.inner.release(user);
             self.inner.told(error)
@@ -302,9 +314,14 @@ impl fmt::Debug for Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if let Some(process) = self.process.take() {
-            self.inner.lock().idle.push(process);
-            self.inner.freed.notify_all();
+        let Some(process) = self.process.take() else { return };
+        if self.client.is_revoked() {
+            // Nobody takes it again.
+            let user = process.user;
+            drop(process);
+            return self.inner.release(user);
         }
+        self.inner.lock().idle.push(process);
+        self.inner.freed.notify_all();
     }
 }

@@ -105,8 +105,32 @@ pub(crate) fn an_idle_worker_ends_and_the_next_request_gets_another() {
     let pid = pid_of(&world, &client, &parse);
     ends(&process(pid));
     for _ in 0..20 {
-        assert_eq!(world.text(&client, &parse, "echo", b"x"), "x");
+        // One that goes to rest for good just when it is asked is an error of that request.
+        let answered = std::iter::repeat_with(|| world.job(&client, &parse, "echo", b"x"))
+            .find(|answer| answer.as_ref().err() != Some(&SealedError::Crashed));
+        assert_eq!(answered.unwrap().unwrap().bytes, b"x");
     }
+}
+
+pub(crate) fn a_revoked_client_has_no_worker_any_more() {
+    let world = World::new(|_| {});
+    let (alice, bob) = (world.client(&identity(61_001, &[])), world.client(&identity(61_002, &[])));
+    let parse = plan(Purpose::Parse);
+    let worker = process(pid_of(&world, &alice, &parse));
+    let mut held = world.workers.take(&alice, &parse).unwrap();
+    let echo = world.workers.sealer().job("echo").unwrap();
+    held.call(echo, b"", &[], Accept::bytes(0)).unwrap();
+    alice.revoke();
+    let revoked = Some(SealedError::Enter(EnterError::Revoked));
+    assert_eq!(held.call(echo, b"", &[], Accept::bytes(0)).err(), revoked);
+    ends(&worker);
+    assert_eq!(world.workers.take(&alice, &parse).err(), revoked);
+    // One that is given back is not kept for a client who was revoked meanwhile.
+    let worker = process(pid_of(&world, &bob, &parse));
+    let held = world.workers.take(&bob, &parse).unwrap();
+    bob.revoke();
+    drop(held);
+    ends(&worker);
 }
 
 pub(crate) fn the_gate_is_asked() {

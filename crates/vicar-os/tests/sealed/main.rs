@@ -48,6 +48,7 @@ const TESTS: &[alone::Test] = &[
         ends::an_idle_worker_ends_and_the_next_request_gets_another,
     ),
     ("the_gate_is_asked", ends::the_gate_is_asked),
+    ("a_revoked_client_has_no_worker_any_more", ends::a_revoked_client_has_no_worker_any_more),
     ("without_the_sealer_all_workers_end", ends::without_the_sealer_all_workers_end),
     ("without_the_server_everything_ends", ends::without_the_server_everything_ends),
     ("what_a_worker_leaves_behind_ends", ends::what_a_worker_leaves_behind_ends),
