@@ -96,7 +96,7 @@ impl Exchange {
             Some([JOB, bytes @ ..]) => bytes.to_vec(),
             Some([LARGE_JOB]) => received
                 .next()
-                .and_then(|memory| packet::read_memory(&memory, MAX_LARGE))
+                .and_then(|memory| packet::read_memory(&memory, accept.bytes.min(MAX_LARGE)))
                 .ok_or(SealedError::BadAnswer)?,
             _ => return Err(SealedError::BadAnswer),
         };
