@@ -54,32 +54,22 @@ pub(crate) struct Rule {
     pub(crate) verdict: Verdict,
 }
 
-/// Calls that would make a task which keeps the client's identity for life, a program that could regain the server's, or
-/// the use of keys that belong to the server.
-#[cfg(target_arch = "x86_64")]
+/// Calls that would make a task which keeps the client's identity for life (a ring of one's own makes such tasks too), a
+/// program that could regain the server's, or the use of another process's memory and descriptors or of the server's keys.
 const REFUSED: &[libc::c_long] = &[
     libc::SYS_clone,
     libc::SYS_clone3,
+    #[cfg(target_arch = "x86_64")]
     libc::SYS_fork,
+    #[cfg(target_arch = "x86_64")]
     libc::SYS_vfork,
     libc::SYS_execve,
     libc::SYS_execveat,
+    libc::SYS_io_uring_setup,
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
-    libc::SYS_keyctl,
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-];
-#[cfg(target_arch = "aarch64")]
-const REFUSED: &[libc::c_long] = &[
-    libc::SYS_clone,
-    libc::SYS_clone3,
-    libc::SYS_execve,
-    libc::SYS_execveat,
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
     libc::SYS_keyctl,
     libc::SYS_add_key,
     libc::SYS_request_key,
@@ -168,7 +158,7 @@ fn program(rules: &[Rule], otherwise: Verdict) -> Vec<libc::sock_filter> {
     filter
 }
 
-/// Makes the calling thread unable to create tasks, execute programs, touch another process's memory or use keys, for good.
+/// Makes the calling thread unable to create tasks and rings, execute programs, touch another process's memory or use keys, for good.
 ///
 /// Also sets `no_new_privs` on the thread, which the filter needs.
 ///
@@ -210,13 +200,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filtered_thread_makes_no_task_and_runs_no_program() {
+    fn a_filtered_thread_makes_no_task_and_no_ring_and_runs_no_program() {
         std::thread::spawn(|| {
             refuse_tasks_programs_and_keys().unwrap();
             let thread = std::thread::Builder::new().spawn(|| ()).map(|_| ());
             assert_eq!(thread.unwrap_err().raw_os_error(), Some(libc::EPERM));
             let program = std::process::Command::new("/bin/true").status();
             assert_eq!(program.unwrap_err().raw_os_error(), Some(libc::EPERM));
+            assert!(matches!(crate::sys::ring::Queue::open(1), Err(crate::sys::ring::NoRing::Setup(Errno::PERM))));
         })
         .join()
         .unwrap();
