@@ -321,7 +321,10 @@ impl Desk {
                 Ok(ended) => self.helpers.push(Helper { process, ended, answer, record, gives_up, is_late: false }),
                 Err(_) => {
                     end(process);
+                    // It has just been made and is ending: this does not wait.
+                    let _ = rustix::process::waitpid(Some(process), WaitOptions::empty());
                     let _ = record.write(&self.audit, "not-started");
+                    tell(&answer, &Err(ElevatedError::Crashed));
                 }
             }
         }
