@@ -304,26 +304,7 @@ impl ServerThread {
 
     /// Asks the gate; changes nothing.
     fn judge(&self, context: &ClientContext, purpose: Purpose) -> Result<Pending, EnterError> {
-        if context.server() != self.server.id() {
-            return Err(EnterError::Misuse(Misuse::ForeignContext));
-        }
-        if context.is_revoked() {
-            return Err(EnterError::Revoked);
-        }
-        let pending = self.record.prepare(context.kernel()).map_err(EnterError::Refused)?;
-        let gate_step = match pending.outcome() {
-            Outcome::AsRequested => None,
-            Outcome::Downgraded { step } => Some(step),
-        };
-        let level = pending.level();
-        match purpose {
-            Purpose::Act | Purpose::ActRestricted if !level.may_act_locally() => {
-                return Err(EnterError::BelowImpersonation { level, gate_step });
-            }
-            Purpose::Ask if !level.may_identify() => return Err(EnterError::BelowIdentification),
-            Purpose::Act | Purpose::ActRestricted | Purpose::Ask => {}
-        }
-        Ok(pending)
+        ask_gate(&self.server, &self.record, context, purpose)
     }
 
     /// Gives the evidence of what [`Self::enter`] did to `work`.
@@ -379,22 +360,36 @@ impl fmt::Debug for ServerThread {
 /// # Errors
 /// - [`EnterError`] as [`ServerThread::enter`] would have it.
 pub(crate) fn judge(server: &Server, context: &ClientContext) -> Result<Arc<Projected>, EnterError> {
+    // Nothing is to come into force here.
+    let _not_committed = ask_gate(server, &server.new_thread(), context, Purpose::Act)?;
+    context.projected().map_err(EnterError::Project)
+}
+
+fn ask_gate(
+    server: &Server,
+    record: &ThreadRef,
+    context: &ClientContext,
+    purpose: Purpose,
+) -> Result<Pending, EnterError> {
     if context.server() != server.id() {
         return Err(EnterError::Misuse(Misuse::ForeignContext));
     }
     if context.is_revoked() {
         return Err(EnterError::Revoked);
     }
-    let pending = server.new_thread().prepare(context.kernel()).map_err(EnterError::Refused)?;
+    let pending = record.prepare(context.kernel()).map_err(EnterError::Refused)?;
     let gate_step = match pending.outcome() {
         Outcome::AsRequested => None,
         Outcome::Downgraded { step } => Some(step),
     };
     let level = pending.level();
-    if !level.may_act_locally() {
-        return Err(EnterError::BelowImpersonation { level, gate_step });
+    match purpose {
+        Purpose::Act | Purpose::ActRestricted if !level.may_act_locally() => {
+            Err(EnterError::BelowImpersonation { level, gate_step })
+        }
+        Purpose::Ask if !level.may_identify() => Err(EnterError::BelowIdentification),
+        Purpose::Act | Purpose::ActRestricted | Purpose::Ask => Ok(pending),
     }
-    context.projected().map_err(EnterError::Project)
 }
 
 /// Runs `work` as the client on the calling thread; see [`Server::run_as`].
