@@ -47,17 +47,18 @@ pub use subject::SubjectNumber;
 pub use task::Task;
 
 use crate::packet::{self, Received};
+use crate::supervisor::apart::see_off;
 use crate::supervisor::{ForkError, Operation};
 use crate::sys::fork::{self, Side};
 use crate::{KernelGid, KernelUid, UnixIdentity};
 use core::fmt;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
-use rustix::process::{Pid, PidfdFlags, WaitOptions};
+use rustix::process::{Pid, PidfdFlags};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use vicar_nt::Privilege;
 use vicar_nt::privilege::PrivilegeMask;
 use wire::{Message, Stated};
@@ -346,12 +347,8 @@ impl Drop for Handle {
     fn drop(&mut self) {
         // An error means that the other end is gone already.
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
-        let start = Instant::now();
-        while let Ok(None) = rustix::process::waitpid(Some(self.process), WaitOptions::NOHANG) {
-            if start.elapsed() > PATIENCE {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(1));
+        if let Ok(ended) = rustix::process::pidfd_open(self.process, PidfdFlags::empty()) {
+            see_off(vec![(self.process, ended)], PATIENCE);
         }
     }
 }

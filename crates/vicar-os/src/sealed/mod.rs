@@ -12,7 +12,9 @@
 //! What a worker says is not trusted: it may be in the hands of whoever made the file it parsed. Every message has a limit and
 //! is read by total functions, shared memory is read as numbers and each number once, descriptors are looked at before
 //! anybody gets them, and one wrong answer ends the worker. It has sockets to nobody but the server, memory shared with nobody
-//! but the server, and cannot trace or signal (purposes [`Purpose::Parse`] and [`Purpose::Files`]).
+//! but the server, and makes no call that traces or signals (purposes [`Purpose::Parse`] and [`Purpose::Files`]). What the
+//! client's other processes show in `/proc`, their memory included, is a file to [`Purpose::Files`]: keep such workers within
+//! [`Bounds`].
 //!
 //! | who ends | what happens |
 //! |---|---|
@@ -46,17 +48,18 @@ pub use seal::{Limits, Seal, SealError, Sealed, seal};
 pub use workers::{SealedWorkers, Worker};
 
 use crate::packet::{self, Received};
+use crate::supervisor::apart::see_off;
 use crate::supervisor::{ForkError, Operation};
 use crate::sys::fork::{self, Side};
 use core::fmt;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown, sockopt};
-use rustix::process::{Pid, PidfdFlags, WaitOptions};
+use rustix::process::{Pid, PidfdFlags};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// First byte of an order for a worker.
 const START: u8 = 1;
@@ -247,12 +250,8 @@ impl Drop for Handle {
     fn drop(&mut self) {
         // An error means that the other end is gone already.
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
-        let start = Instant::now();
-        while let Ok(None) = rustix::process::waitpid(Some(self.process), WaitOptions::NOHANG) {
-            if start.elapsed() > PATIENCE {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(1));
+        if let Ok(ended) = rustix::process::pidfd_open(self.process, PidfdFlags::empty()) {
+            see_off(vec![(self.process, ended)], PATIENCE);
         }
     }
 }
