@@ -5,6 +5,7 @@ use super::{Batch, Done, FilesOptions, Operation, Ring, RingOptions, Unavailable
 use crate::client::ClientContext;
 use crate::enter::Purpose;
 use crate::pool::RunError;
+use crate::switch::calls::{CredentialCalls as _, Kernel};
 use crate::sys::ring_call::{At, Call, Link, Output};
 use crate::sys::seccomp::{Rule, Verdict, When, install};
 use crate::testing::passes_alone;
@@ -198,8 +199,7 @@ fn without_io_uring_the_threads_do_everything() {
 fn a_server_that_cannot_switch_has_no_ring() {
     passes_alone("ring::tests::a_server_that_cannot_switch_has_no_ring", || {
         let none = rustix::thread::CapabilitySet::empty();
-        let sets = rustix::thread::CapabilitySets { effective: none, permitted: none, inheritable: none };
-        rustix::thread::set_capabilities(None, sets).unwrap();
+        Kernel.set_capabilities(none, none).unwrap();
         let server = server();
         assert_eq!(Ring::start(&server, &RingOptions::default()).map(|_| ()), Err(Unavailable::Powerless));
     });
