@@ -14,7 +14,7 @@ use crate::layout::{
 use crate::object;
 use crate::ptr::{self, Held};
 use crate::se::client::{answer, noted};
-use crate::verifier::{Rule, flow};
+use crate::verifier::{Rule, book, flow};
 
 static IMPERSONATE: Routine = routine!(PsImpersonateClient, PASSIVE_LEVEL, "PsImpersonateClient (ntifs.h page)");
 static ASSIGN: Routine =
@@ -199,6 +199,9 @@ pub unsafe extern "system" fn PsDisableImpersonation(
             Level: convert::level(worn.level),
             Token: object::give(call, worn.token),
         });
+        if was_worn && call.is_verified() {
+            book::disabled(state.Token.addr(), call.site());
+        }
         ptr::write(ImpersonationState, state);
         u8::from(was_worn)
     })
@@ -229,6 +232,9 @@ pub unsafe extern "system" fn PsRestoreImpersonation(
         let Ok(level) = convert::from_level(state.Level) else {
             return call.report(Rule::RestoreWithoutDisable, format!("the state's level is {}", state.Level));
         };
+        if call.is_verified() && !book::restored(state.Token.addr()) {
+            call.report(Rule::RestoreWithoutDisable, "the token of the state was not taken off a thread");
+        }
         if let Some(token) = object::take::<TokenRef>(call, state.Token) {
             let copy_on_open = state.CopyOnOpen != 0;
             let reach = convert::reach(state.EffectiveOnly);

@@ -1,6 +1,7 @@
 //! Access checks of a subject context.
 
 use std::cell::Cell;
+use std::mem::offset_of;
 
 use vicar_kernel::access::{Access, Granted};
 use vicar_nt::descriptor::{Descriptor, DescriptorRef};
@@ -11,8 +12,8 @@ use crate::convert;
 use crate::entry::{Call, Routine, enter, planned, routine};
 use crate::ex::pool;
 use crate::layout::{
-    ACCESS_MASK, BOOLEAN, GENERIC_MAPPING, KPROCESSOR_MODE, LUID_AND_ATTRIBUTES, NTSTATUS, PRIVILEGE_SET,
-    PSECURITY_DESCRIPTOR, SECURITY_SUBJECT_CONTEXT,
+    ACCESS_MASK, BOOLEAN, GENERIC_MAPPING, KPROCESSOR_MODE, LUID_AND_ATTRIBUTES, NTSTATUS, PACCESS_TOKEN,
+    PRIVILEGE_SET, PSECURITY_DESCRIPTOR, SECURITY_SUBJECT_CONTEXT,
 };
 use crate::ptr;
 use crate::se::subject;
@@ -123,6 +124,9 @@ pub unsafe extern "system" fn SeAccessCheck(
         if call.is_verified() {
             test_lock(call, SubjectSecurityContext, SubjectContextLocked);
             flow::checks(call, AccessMode);
+            let client = offset_of!(SECURITY_SUBJECT_CONTEXT, ClientToken);
+            let client: Option<PACCESS_TOKEN> = ptr::read(ptr::field(SubjectSecurityContext, client));
+            flow::decides(call, AccessMode, client.is_none_or(|client| !client.is_null()));
             // It answers by the level itself.
             flow::looked(call);
         }

@@ -109,7 +109,12 @@ pub unsafe extern "system" fn SeCreateAccessState(
         };
         let context = subject::capture(call, Some(thread), process);
         if call.is_verified() {
-            book::captured(subject_of(AccessState).addr(), context.PrimaryToken.addr(), call.site());
+            book::captured(
+                subject_of(AccessState).addr(),
+                context.PrimaryToken.addr(),
+                context.ClientToken.addr(),
+                call.site(),
+            );
         }
         let none = GENERIC_MAPPING { GenericRead: 0, GenericWrite: 0, GenericExecute: 0, GenericAll: 0 };
         ptr::write(

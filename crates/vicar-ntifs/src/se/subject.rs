@@ -97,7 +97,7 @@ pub(crate) fn capture(call: &Call, thread: Option<&ThreadRef>, process: &Process
 
 fn store(call: &Call, to: *mut SECURITY_SUBJECT_CONTEXT, context: SECURITY_SUBJECT_CONTEXT) {
     if call.is_verified() {
-        book::captured(to.addr(), context.PrimaryToken.addr(), call.site());
+        book::captured(to.addr(), context.PrimaryToken.addr(), context.ClientToken.addr(), call.site());
     }
     ptr::write(to, context);
 }

@@ -37,6 +37,7 @@ type ByAddress<T> = HashMap<usize, T, BuildHasherDefault<Mix>>;
 #[derive(Clone, Copy, Debug)]
 struct Subject {
     primary: usize,
+    client: usize,
     locks: u32,
     site: Site,
 }
@@ -59,6 +60,10 @@ struct Book {
     ended: Vec<u64>,
     /// By the structure's address.
     subjects: ByAddress<Subject>,
+    /// Those whose structure was captured into again: released through a copy, or never.
+    displaced: Vec<Subject>,
+    /// By token: where each impersonation was disabled that is not restored.
+    disabled: ByAddress<Vec<Site>>,
 }
 
 static BOOK: Mutex<Option<Book>> = Mutex::new(None);
@@ -123,51 +128,64 @@ pub(crate) fn deleted(token: usize) -> bool {
     with(|book| drop_one(&mut book.contexts, token))
 }
 
-/// Notes a captured subject context.
-pub(crate) fn captured(address: usize, primary: usize, site: Site) {
-    with(|book| book.subjects.insert(address, Subject { primary, locks: 0, site }));
+/// Notes that a thread's impersonation was put aside, with its token.
+pub(crate) fn disabled(token: usize, site: Site) {
+    with(|book| book.disabled.entry(token).or_default().push(site));
 }
 
-/// The structure itself, or the one that this is a copy of.
-fn find(book: &Book, address: usize, primary: usize) -> Option<usize> {
-    if book.subjects.contains_key(&address) {
-        return Some(address);
+/// Notes that an impersonation was put back; false when none with this token was put aside.
+pub(crate) fn restored(token: usize) -> bool {
+    with(|book| drop_one(&mut book.disabled, token))
+}
+
+/// Notes a captured subject context.
+pub(crate) fn captured(address: usize, primary: usize, client: usize, site: Site) {
+    with(|book| {
+        let subject = Subject { primary, client, locks: 0, site };
+        book.displaced.extend(book.subjects.insert(address, subject));
+    });
+}
+
+impl Book {
+    /// Takes a subject out: the structure itself, or the one that it is a copy of.
+    fn take(&mut self, address: usize, primary: usize) -> Option<(Option<usize>, Subject)> {
+        if let Some(subject) = self.subjects.remove(&address) {
+            return Some((Some(address), subject));
+        }
+        let other = self.subjects.iter().find(|(_, subject)| subject.primary == primary).map(|(address, _)| *address);
+        if let Some(address) = other {
+            return self.subjects.remove(&address).map(|subject| (Some(address), subject));
+        }
+        let index = self.displaced.iter().rposition(|subject| subject.primary == primary)?;
+        Some((None, self.displaced.remove(index)))
     }
-    book.subjects.iter().find(|(_, subject)| subject.primary == primary).map(|(address, _)| *address)
+
+    /// Finds a subject as [`Book::take`] does and changes it in its place.
+    fn change<R>(&mut self, address: usize, primary: usize, action: impl FnOnce(&mut Subject) -> R) -> Option<R> {
+        let (place, mut subject) = self.take(address, primary)?;
+        let result = action(&mut subject);
+        match place {
+            Some(address) => drop(self.subjects.insert(address, subject)),
+            None => self.displaced.push(subject),
+        }
+        Some(result)
+    }
 }
 
 /// Notes that a subject context was locked; false when it is not captured.
 pub(crate) fn locked(address: usize, primary: usize) -> bool {
-    with(|book| {
-        let Some(found) = find(book, address, primary).and_then(|found| book.subjects.get_mut(&found)) else {
-            return false;
-        };
-        found.locks = found.locks.saturating_add(1);
-        true
-    })
+    with(|book| book.change(address, primary, |found| found.locks = found.locks.saturating_add(1)).is_some())
 }
 
 /// Notes that a subject context was unlocked; false when it is not locked.
 pub(crate) fn unlocked(address: usize, primary: usize) -> bool {
-    with(|book| {
-        let Some(found) = find(book, address, primary).and_then(|found| book.subjects.get_mut(&found)) else {
-            return false;
-        };
-        match found.locks.checked_sub(1) {
-            Some(left) => {
-                found.locks = left;
-                true
-            }
-            None => false,
-        }
-    })
+    let unlock = |found: &mut Subject| found.locks.checked_sub(1).map(|left| found.locks = left).is_some();
+    with(|book| book.change(address, primary, unlock).unwrap_or(false))
 }
 
 /// Returns whether a subject context is locked.
 pub(crate) fn is_locked(address: usize, primary: usize) -> bool {
-    with(|book| {
-        find(book, address, primary).and_then(|found| book.subjects.get(&found)).is_some_and(|found| found.locks > 0)
-    })
+    with(|book| book.change(address, primary, |found| found.locks > 0).unwrap_or(false))
 }
 
 /// What a subject context was when it was released.
@@ -183,16 +201,18 @@ pub(crate) enum Released {
 
 /// Notes that a subject context was released.
 pub(crate) fn released(address: usize, primary: usize) -> Released {
-    with(|book| match find(book, address, primary).and_then(|found| book.subjects.remove(&found)) {
+    with(|book| match book.take(address, primary) {
         None => Released::NotCaptured,
-        Some(subject) if subject.locks > 0 => Released::Locked,
+        Some((_, subject)) if subject.locks > 0 => Released::Locked,
         Some(_) => Released::Properly,
     })
 }
 
 /// Reports what is held still: each context, each subject context, and each reference that is neither's.
 pub(crate) fn report_held(what: &'static str) {
-    let Some(Book { mut references, contexts, subjects, ended: _ }) = book().clone() else { return };
+    let Some(Book { mut references, contexts, subjects, displaced, disabled, ended: _ }) = book().clone() else {
+        return;
+    };
     for (token, contexts) in contexts {
         for Context { site, .. } in contexts {
             drop_one(&mut references, token);
@@ -204,14 +224,23 @@ pub(crate) fn report_held(what: &'static str) {
             );
         }
     }
-    for subject in subjects.into_values() {
-        drop_one(&mut references, subject.primary);
+    for subject in subjects.into_values().chain(displaced) {
+        for token in [subject.primary, subject.client] {
+            drop_one(&mut references, token);
+        }
         report_at(
             Rule::SubjectNotReleased,
             what,
             subject.site,
             "a subject context was captured here and never released".into(),
         );
+    }
+    for (token, sites) in disabled {
+        for site in sites {
+            drop_one(&mut references, token);
+            let detail = "an impersonation was disabled here and never restored".into();
+            report_at(Rule::RestoreWithoutDisable, what, site, detail);
+        }
     }
     for (object, sites) in references {
         for site in sites {

@@ -63,10 +63,26 @@ pub(crate) fn works(call: &Call, what: &str) {
         let detail = format!("{what} as the server: the impersonation at {site} had failed with {status}");
         call.report(Rule::ServedAsItself, detail);
     }
-    if let Some(site) = seat.flow.lowered.take() {
+    // What was put aside meanwhile has no say in it.
+    if seat.host.thread.is_impersonating()
+        && let Some(site) = seat.flow.lowered.take()
+    {
         let detail =
             format!("{what} at level Identification: the impersonation at {site} succeeded, and allows no more");
         call.report(Rule::DowngradeUnseen, detail);
+    }
+}
+
+/// Notes that access is decided for a user; without a client it is the server's own.
+pub(crate) fn decides(call: &Call, mode: KPROCESSOR_MODE, has_client: bool) {
+    let seat = current::seat();
+    if mode == KernelMode || has_client {
+        return;
+    }
+    if let Some((site, status)) = seat.flow.refused.take() {
+        let detail =
+            format!("access was decided as the server's: the impersonation at {site} had failed with {status}");
+        call.report(Rule::ServedAsItself, detail);
     }
 }
 

@@ -179,3 +179,52 @@ TEST(a_dynamic_context_of_an_ended_thread_is_found) {
   SeDeleteClientSecurity(&followed);
   SeDeleteClientSecurity(&copied);
 }
+
+TEST(an_access_check_as_the_server_after_a_refused_impersonation_is_found) {
+  SECURITY_CLIENT_CONTEXT client;
+  people();
+  client = client_of(alice);
+  OK(vicar_fail_routine("SeImpersonateClientEx", STATUS_NO_MEMORY));
+  STATUS(SeImpersonateClientEx(&client, NULL), STATUS_NO_MEMORY);
+  STATUS(may_read(readable_by(ALICE)), STATUS_ACCESS_DENIED);
+  EQ(reported(VICAR_RULE_SERVED_AS_ITSELF), 1);
+  SeDeleteClientSecurity(&client);
+}
+
+TEST(an_impersonation_that_was_put_aside_has_no_say_in_what_is_done_meanwhile) {
+  SECURITY_CLIENT_CONTEXT client = lowered();
+  SE_IMPERSONATION_STATE state;
+  CHECK(PsDisableImpersonation(PsGetCurrentThread(), &state));
+  open_file();
+  PsRestoreImpersonation(PsGetCurrentThread(), &state);
+  open_file();
+  EQ(reported(VICAR_RULE_DOWNGRADE_UNSEEN), 1);
+  SeStopImpersonatingClient();
+  SeDeleteClientSecurity(&client);
+}
+
+TEST(an_impersonation_that_is_never_restored_is_found) {
+  SECURITY_CLIENT_CONTEXT client;
+  SE_IMPERSONATION_STATE state;
+  people();
+  client = client_of(alice);
+  OK(SeImpersonateClientEx(&client, NULL));
+  CHECK(PsDisableImpersonation(PsGetCurrentThread(), &state));
+  SeDeleteClientSecurity(&client);
+  EQ(vicar_verify(), 1);
+  EQ(reported(VICAR_RULE_RESTORE_WITHOUT_DISABLE), 1);
+  PsRestoreImpersonation(PsGetCurrentThread(), &state);
+  SeStopImpersonatingClient();
+}
+
+TEST(a_subject_that_is_captured_over_another_is_found) {
+  SECURITY_SUBJECT_CONTEXT subject, copy;
+  people();
+  SeCaptureSubjectContext(&subject);
+  copy = subject;
+  SeCaptureSubjectContext(&subject);
+  SeReleaseSubjectContext(&subject);
+  EQ(vicar_verify(), 1);
+  EQ(reported(VICAR_RULE_SUBJECT_NOT_RELEASED), 1);
+  SeReleaseSubjectContext(&copy);
+}
