@@ -4,6 +4,7 @@
 1. The Rust block of README.md is crates/vicar-os/examples/act_as.rs, letter by letter; cargo compiles that file.
 2. Every path in backticks, in every document, exists.
 3. The code map of ARCHITECTURE.md names every top-level module of every crate, and no other.
+4. The manual for driver authors has the rules of the verifier, the fields of the structures and its first example as they are.
 """
 
 import pathlib
@@ -11,7 +12,8 @@ import re
 import sys
 
 EXAMPLE = "crates/vicar-os/examples/act_as.rs"
-DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
+MANUAL = "crates/vicar-ntifs/MANUAL.md"
+DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", MANUAL]
 PATH = re.compile(r"`((?:crates|tools|vectors|golden|include)/[A-Za-z0-9_./-]*|(?:README|ARCHITECTURE|CONTRIBUTING|SECURITY|CHANGELOG)\.md|\./check)`")
 
 
@@ -50,8 +52,40 @@ def code_map():
             yield f"ARCHITECTURE.md tells of {name}::{module}, which does not exist"
 
 
+def fields(body):
+    """The names of a structure's fields; those of a nested one with its name before them."""
+    names, open_at = [], []
+    for line in re.sub(r"/\*.*?\*/", "", body).split("\n"):
+        line = line.strip()
+        if re.fullmatch(r"(?:struct|union) \{", line):
+            open_at.append(len(names))
+        elif closing := re.fullmatch(r"\} (\w+);", line):
+            start = open_at.pop()
+            names[start:] = [f"{closing[1]}.{name}" for name in names[start:]]
+        elif field := re.fullmatch(r"[\w ]+?[ *]+(\w+)(?:\[[^\]]*\])?;", line):
+            names.append(field[1])
+    return names
+
+
+def manual():
+    text = read(MANUAL)
+    rules = re.findall(r'/// (.*?)\n\s+\w+ = (\d+), "([^"]+)", "([^"]+)";', read("crates/vicar-ntifs/src/verifier/rule.rs"))
+    told = re.findall(r"^\| (\d+) \| (.*?) \| (.*?) \| (.*?) \|$", text, re.M)
+    there = [(number, name, doc, page) for doc, number, name, page in rules]
+    for row in [*(row for row in there if row not in told), *(row for row in told if row not in there)]:
+        yield f"{MANUAL} and rule.rs disagree about rule {row[0]}"
+    header = read("crates/vicar-ntifs/include/ntifs.h")
+    by_name = dict(re.findall(r"/\* By name\..*?\*/\ntypedef struct _(\w+) \{\n(.*?)\n\} \1", header, re.S))
+    listed = {name: re.findall(r"`([\w.]+)`", row) for name, row in re.findall(r"^\| `([A-Z_]+)` \| (`.*) \|$", text, re.M)}
+    for name in by_name.keys() | listed.keys():
+        if name not in by_name or name not in listed or fields(by_name[name]) != listed[name]:
+            yield f"{MANUAL} and ntifs.h disagree about the fields of {name}"
+    if f"```c\n{read('crates/vicar-ntifs/examples/drivers/page.c')}```" not in text:
+        yield f"{MANUAL} must show examples/drivers/page.c as it is"
+
+
 def main():
-    found = [*example(), *paths(), *code_map()]
+    found = [*example(), *paths(), *code_map(), *manual()]
     print("\n".join(found) if found else "example, paths and code map are so")
     return 1 if found else 0
 
