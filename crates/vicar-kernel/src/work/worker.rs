@@ -68,10 +68,11 @@ impl fmt::Debug for OnBugCheck {
 /// # Examples
 /// An item cannot keep its worker, nor hand it to another thread:
 /// ```compile_fail,E0521
+/// # use std::cell::Cell;
 /// # use vicar_kernel::{WorkItem, WorkQueue, work::Worker};
+/// thread_local!(static KEPT: Cell<Option<&'static Worker<'static>>> = const { Cell::new(None) });
 /// fn keep(queue: &WorkQueue) {
-///     let kept = std::sync::Mutex::new(None);
-///     let _ = WorkItem::new(queue, move |worker: &Worker<'_>| *kept.lock().unwrap() = Some(worker));
+///     let _ = WorkItem::new(queue, |worker: &Worker<'_>| KEPT.set(Some(worker)));
 /// }
 /// ```
 /// ```compile_fail,E0277

@@ -12,12 +12,14 @@ use crate::acl::{AceFlags, AceKind, AclRef, Role};
 use crate::check::answer::{Denial, Grant, NodeAnswer, Pass};
 use crate::check::members::Members;
 use crate::check::object_types;
-use crate::check::request::{AccessMode, AccessRequest};
+use crate::check::request::{AccessMode, AccessRequest, Subject};
 use crate::check::walk::{Match, Walk};
 use crate::condition::{Effect, Facts, Truth, evaluate};
 use crate::guid::Guid;
 use crate::mask::AccessMask;
+use crate::privilege::Privilege;
 use crate::reading::Readings;
+use crate::status::NtStatus;
 use crate::token::TokenState;
 
 /// Where the entry stands that wants a record.
@@ -68,6 +70,24 @@ pub fn audit(request: &AccessRequest<'_>, answer: &Result<Grant<'_>, Denial>, gl
     let walk = recorded(request)?;
     let outcome = answer.as_ref().map_or(Outcome::Refused, |grant| Outcome::Granted(grant.mask()));
     walk.audited(global, outcome, About::AnyType)
+}
+
+/// Says whether the process of a subject may have records written that it makes up itself.
+///
+/// # Errors
+/// - [`NtStatus::PRIVILEGE_NOT_HELD`] unless SeAuditPrivilege is enabled in the token of the process.
+///
+/// # Identity
+/// The client that its thread acts as neither gives the privilege nor takes it away.
+///
+/// # NT
+/// What `NtAccessCheckAndAuditAlarm`, `NtOpenObjectAuditAlarm` and their family ask of a caller in user mode.
+///
+/// # Source
+/// learn.microsoft.com, `AccessCheckAndAuditAlarm`, remarks on SE_AUDIT_NAME.
+pub fn may_record(subject: &Subject<'_>) -> Result<(), NtStatus> {
+    let is_held = subject.primary.privileges().is_enabled(Privilege::Audit);
+    if is_held { Ok(()) } else { Err(NtStatus::PRIVILEGE_NOT_HELD) }
 }
 
 /// Says for every node of an object type list whether the access to it is to be recorded, and by which entry.

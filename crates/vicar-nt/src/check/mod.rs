@@ -27,7 +27,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 pub use answer::{Denial, Grant, NodeAnswer, Pass, Refusal};
-pub use audit::{AuditedBy, audit, audit_each};
+pub use audit::{AuditedBy, audit, audit_each, may_record};
 pub(crate) use limit::trust_dominates;
 pub(crate) use members::Members;
 pub use remedy::{Basis, Remedy, remedies};

@@ -2,11 +2,14 @@
 
 use vicar_nt::acl::AclRef;
 use vicar_nt::check::{
-    AccessMode, AccessRequest, AuditedBy, ObjectType, Subject, audit, audit_each, decide, decide_each,
+    AccessMode, AccessRequest, AuditedBy, ObjectType, Subject, audit, audit_each, decide, decide_each, may_record,
 };
 use vicar_nt::descriptor::Sacl;
+use vicar_nt::privilege::PrivilegeState;
 use vicar_nt::token::TokenState;
-use vicar_nt::{GenericMapping, GroupAttributes, Guid, RequestedMask, sddl, well_known};
+use vicar_nt::{
+    GenericMapping, GroupAttributes, Guid, ImpersonationLevel, NtStatus, Privilege, RequestedMask, sddl, well_known,
+};
 
 /// Asks for rights of an object that grants everyone 0x1; the second SACL holds for all objects of the type.
 fn check(sacl: &str, global: &str, desired: u32, mode: AccessMode) -> Option<AuditedBy> {
@@ -106,4 +109,22 @@ fn section_6_every_node_is_recorded_as_its_own_answer_was() {
     let by_global = Some(AuditedBy::Global { index: 0 });
     assert_eq!(global, [by_global, by_global, object(0), by_global, by_global]);
     assert_eq!(check_each("S:(AU;SAFA;0x10;;;WD)", "S:", 0x10, AccessMode::Kernel), [None; 5]);
+}
+
+#[test]
+fn section_6_the_process_needs_a_privilege_to_write_records() {
+    let token = |state: Option<PrivilegeState>| {
+        let token = TokenState::builder(well_known::unix_user(1000));
+        state.map_or(token.clone(), |state| token.privilege(Privilege::Audit, state)).build().unwrap()
+    };
+    let (none, disabled) = (token(None), token(Some(PrivilegeState::Disabled)));
+    let enabled = token(Some(PrivilegeState::Enabled));
+    let refused = Err(NtStatus::PRIVILEGE_NOT_HELD);
+    assert_eq!(may_record(&Subject::itself(&none)), refused);
+    assert_eq!(may_record(&Subject::itself(&disabled)), refused);
+    assert_eq!(may_record(&Subject::itself(&enabled)), Ok(()));
+    for level in ImpersonationLevel::ALL {
+        assert_eq!(may_record(&Subject::client(&enabled, level, &none)), refused, "{level:?}: a client gives nothing");
+        assert_eq!(may_record(&Subject::client(&none, level, &enabled)), Ok(()), "{level:?}: nor takes anything away");
+    }
 }

@@ -26,4 +26,5 @@ mod rules_rest;
 mod rules_text;
 mod sddl_properties;
 mod switches;
+mod text_model;
 mod vectors;
