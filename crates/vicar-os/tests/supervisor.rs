@@ -327,7 +327,6 @@ fn many_sign_ins_run_at_once() {
     let mut options = scratch.options();
     options.unasked = Unasked::Accept;
     let supervisor = Supervisor::fork(options).unwrap();
-    let start = Instant::now();
     let callers: Vec<_> = (0..32)
         .map(|index| {
             let supervisor = supervisor.clone();
@@ -338,11 +337,16 @@ fn many_sign_ins_run_at_once() {
             })
         })
         .collect();
+    let mut most = 0;
+    while !callers.iter().all(std::thread::JoinHandle::is_finished) {
+        most = most.max(children_of(supervisor.pid()).len());
+        std::thread::sleep(Duration::from_millis(5));
+    }
     for caller in callers {
         caller.join().unwrap();
     }
-    // One after the other they would take 9.6 s; 16 at a time, 0.6 s and what the machine needs.
-    assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
+    // Each takes much longer than a look; 16 may run at a time.
+    assert!((2..=16).contains(&most), "{most} at a time");
 }
 
 fn a_hanging_module_is_killed_and_blocks_no_look_up() {
@@ -351,7 +355,7 @@ fn a_hanging_module_is_killed_and_blocks_no_look_up() {
     scratch.service("hang", "auth required pam_exec.so quiet /bin/sleep 600\naccount required pam_permit.so\n");
     let mut options = scratch.options();
     options.conversations = 1;
-    options.conversation_limit = Duration::from_secs(1);
+    options.conversation_limit = Duration::from_secs(3);
     let supervisor = Supervisor::fork(options).unwrap();
     let caller = {
         let supervisor = supervisor.clone();
@@ -360,9 +364,8 @@ fn a_hanging_module_is_killed_and_blocks_no_look_up() {
     let programs = || children_of(supervisor.pid()).first().map(|&helper| children_of(helper)).unwrap_or_default();
     eventually(|| !programs().is_empty());
     let program = programs();
-    let start = Instant::now();
     supervisor.resolve("alice").unwrap();
-    assert!(start.elapsed() < Duration::from_millis(800), "{:?}", start.elapsed());
+    assert!(!caller.is_finished(), "the look-up waited for the module");
     assert_eq!(caller.join().unwrap(), Err(SignInError::Unavailable(Unavailable::TimedOut)));
     // The sleeping program went with its helper.
     eventually(|| children_of(supervisor.pid()).is_empty());
@@ -393,7 +396,6 @@ fn a_hanging_database_is_given_up() {
     options.conversation_limit = Duration::from_secs(1);
     let supervisor = Supervisor::fork(options).unwrap();
     block_passwd(&scratch);
-    let start = Instant::now();
     let callers: Vec<_> = (0..2)
         .map(|_| {
             let supervisor = supervisor.clone();
@@ -405,7 +407,6 @@ fn a_hanging_database_is_given_up() {
     for caller in callers {
         assert_eq!(caller.join().unwrap(), Err(ResolveError::Unavailable(Unavailable::TimedOut)));
     }
-    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
     unblock_passwd();
     assert_eq!(supervisor.resolve("alice").unwrap().identity.uid().raw(), ALICE);
 }
@@ -459,24 +460,22 @@ fn a_refusal_is_slow_and_takes_no_place() {
     with_accounts(&scratch, "");
     scratch.service(
         "delay",
-        "auth optional pam_faildelay.so delay=700000\nauth required pam_unix.so\naccount required pam_unix.so\n",
+        "auth optional pam_faildelay.so delay=4000000\nauth required pam_unix.so\naccount required pam_unix.so\n",
     );
     let mut options = scratch.options();
     options.conversations = 1;
     let supervisor = Supervisor::fork(options).unwrap();
-    let start = Instant::now();
     let refused = {
         let supervisor = supervisor.clone();
         std::thread::spawn(move || supervisor.authenticate(credentials("delay", "alice", "wrong")))
     };
-    std::thread::sleep(Duration::from_millis(100));
+    // Its conversation begins and ends; what is left of it is the delay, which PAM may shorten or lengthen by half.
+    eventually(|| !children_of(supervisor.pid()).is_empty());
+    eventually(|| children_of(supervisor.pid()).is_empty());
+    assert!(!refused.is_finished(), "the refusal was not held back");
     supervisor.authenticate(credentials("delay", "alice", "correct horse")).unwrap();
-    let good = start.elapsed();
+    assert!(!refused.is_finished(), "the right password waited behind a refusal");
     assert_eq!(refused.join().unwrap(), Err(SignInError::WrongCredentials));
-    let bad = start.elapsed();
-    // PAM may shorten or lengthen a wanted delay by half.
-    assert!(bad > Duration::from_millis(300), "{bad:?}");
-    assert!(good < bad, "the right password waited {good:?} behind a refusal of {bad:?}");
 }
 
 fn when_it_dies_every_call_says_so_at_once() {
@@ -495,14 +494,13 @@ fn when_it_dies_every_call_says_so_at_once() {
     let helpers = children_of(supervisor.pid());
     eventually(|| helpers.iter().all(|&helper| !children_of(helper).is_empty()));
     let programs: Vec<u32> = helpers.iter().copied().flat_map(children_of).collect();
-    let start = Instant::now();
     rustix::process::kill_process(pid(supervisor.pid()), Signal::KILL).unwrap();
+    // Much later they would be told something else: that time is up.
     for caller in callers {
         assert_eq!(caller.join().unwrap(), Err(SignInError::Unavailable(Unavailable::Dead)));
     }
     assert!(!supervisor.is_alive());
     assert_eq!(supervisor.resolve("alice"), Err(ResolveError::Unavailable(Unavailable::Dead)));
-    assert!(start.elapsed() < Duration::from_secs(5));
     // Its helpers die with it; nobody is left to end what they started.
     for helper in helpers {
         eventually(|| !is_there(helper));

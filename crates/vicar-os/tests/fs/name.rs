@@ -1,7 +1,6 @@
 //! Where paths lead, and what is found there.
 
 use std::os::unix::fs::symlink;
-use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use vicar_os::fs::{Access, BeneathPath, Directory, Errno, FsError, Kind, Links, Root};
@@ -106,7 +105,6 @@ fn special(stage: &Stage) {
 
 fn act_special(acting: &Acting) {
     acting.run(&acting.alice, |as_client, root| {
-        let begun = Instant::now();
         for (name, kind) in [
             ("fifo", Kind::Fifo),
             ("zero", Kind::CharacterDevice),
@@ -118,7 +116,6 @@ fn act_special(acting: &Acting) {
             assert_eq!(node.open_read(as_client).unwrap_err(), FsError::NotServed { kind });
             assert_eq!(node.open_write(as_client).unwrap_err(), FsError::NotServed { kind });
         }
-        assert!(begun.elapsed() < Duration::from_secs(1));
     });
 }
 
