@@ -217,6 +217,15 @@ impl Reply {
     }
 }
 
+/// Waits until the other end closes or resets a connection on which it says nothing; `false` when it does neither in ten
+/// seconds.
+pub(crate) fn is_closed(stream: &mut impl Read) -> bool {
+    match stream.read(&mut [0; 16]) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
 /// Reads one reply with a content length; status 0 when the connection ends first.
 pub(crate) fn read_reply(stream: &mut impl Read) -> Reply {
     let (mut head, mut byte) = (Vec::new(), [0]);

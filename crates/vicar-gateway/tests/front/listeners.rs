@@ -1,12 +1,12 @@
-use crate::front::{ALICE, Front, read_reply};
+use crate::front::{ALICE, Front, is_closed, read_reply};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use vicar_gateway::audit::Necessity;
 use vicar_gateway::limit::Limits;
 use vicar_gateway::serve::{Listener, Transport};
@@ -97,10 +97,8 @@ fn a_handshake_that_never_comes_is_given_up() {
     let limits = Limits { header_time: Duration::from_millis(300), ..Limits::USUAL };
     let front = Front::with(limits, Necessity::Required, &[], Some(listener));
     let mut stream = front.connect();
-    let start = Instant::now();
     stream.write_all(&[0x16, 0x03]).unwrap();
-    assert_eq!(stream.read(&mut [0; 16]).unwrap_or(0), 0);
-    assert!(start.elapsed() < Duration::from_secs(3));
+    assert!(is_closed(&mut stream));
     std::fs::remove_dir_all(&state).unwrap();
 }
 
