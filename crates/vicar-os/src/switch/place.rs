@@ -359,10 +359,7 @@ fn must(result: Result<(), Errno>, what: &str) {
 
 /// Ends the process at once. No logger, no allocation: both may need rights that this thread has lost.
 pub(crate) fn die(what: &str) -> ! {
-    use std::io::Write as _;
-    let mut stderr = std::io::stderr().lock();
-    let _ = stderr.write_all(b"vicar: ");
-    let _ = stderr.write_all(what.as_bytes());
-    let _ = stderr.write_all(b"\n");
+    // Not by the standard library's stderr: somebody who holds its lock must not be waited for.
+    let _ = rustix::io::write(rustix::stdio::stderr(), &[b"vicar: ", what.as_bytes(), b"\n"].concat());
     std::process::abort()
 }
