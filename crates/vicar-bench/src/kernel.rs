@@ -164,7 +164,7 @@ impl Scene {
             ("kernel_gate_same_user", "vicar-kernel: gate, every step, same user", GROUPS, self.gate_of_plain()),
             (
                 "kernel_impersonate_revert",
-                "vicar-kernel: impersonate and revert, same captured client",
+                "vicar-kernel: impersonate and revert, gate's verdict remembered",
                 GROUPS,
                 Box::new(|count| impersonate(&self.server, &self.context, count)),
             ),

@@ -1,7 +1,7 @@
 //! Rules about which public sources are silent or disagree, and the other way to read each of them.
 //!
 //! Where a rule is uncertain, this crate follows the reading that is written beside it; [`Readings`] chooses the other
-//! one, by name, where a check, an evaluation, a new descriptor or a filtered token is asked for. Larger choices have switches of their own in
+//! one, by name, where a check, an evaluation, a text, a new descriptor or a filtered token is asked for. Larger choices have switches of their own in
 //! [`CheckOptions`](crate::check::CheckOptions).
 
 bitflags::bitflags! {
@@ -70,5 +70,10 @@ bitflags::bitflags! {
         /// What an administrator works with who has not elevated keeps the groups of a domain. Else the powerful ones are
         /// for deny only, as those that are built in.
         const LUA_KEEPS_DOMAIN_GROUPS = 1 << 28;
+        /// Text that names object types for an entry of a type without them is wrong. Else it is read without them.
+        const PLAIN_ENTRIES_REFUSE_TYPES = 1 << 29;
+        /// Text of an entry for object types that names none becomes a plain entry and nothing else. Else the list keeps four
+        /// bytes and the revision that the types would have needed.
+        const NO_SLACK_FOR_TYPES = 1 << 30;
     }
 }

@@ -10,6 +10,7 @@ use core::fmt::Write;
 use crate::acl::{Ace, AceFlags, AceKind, AclBuilder, Data, Role};
 use crate::guid::Guid;
 use crate::mask::RequestedMask;
+use crate::reading::Readings;
 use crate::sddl::cursor::Cursor;
 use crate::sddl::error::{PrintError, Problem, SddlError, Unprintable};
 use crate::sddl::{List, attribute, condition, condition_text, rights, sid};
@@ -52,6 +53,7 @@ static FLAGS: &[(&str, AceFlags)] = &[
 pub(super) fn parse(
     cursor: &mut Cursor<'_>,
     domain: Option<&Sid>,
+    readings: Readings,
     list: List,
     acl: AclBuilder,
 ) -> Result<AclBuilder, SddlError> {
@@ -67,6 +69,7 @@ pub(super) fn parse(
     let (at, field) = take_field(cursor)?;
     let names = if kind == AceKind::MandatoryLabel { rights::Names::Label } else { rights::Names::General };
     let mask = RequestedMask(rights::parse(field, at, names)?);
+    let types_at = cursor.at();
     let object_type = take_guid(cursor)?;
     let inherited_type = take_guid(cursor)?;
     cursor.skip_white();
@@ -81,8 +84,15 @@ pub(super) fn parse(
     }
     let trustee = trustee.as_ref();
     let names_no_type = object_type.is_none() && inherited_type.is_none();
+    let refuses_types = readings.contains(Readings::PLAIN_ENTRIES_REFUSE_TYPES);
+    if refuses_types && !names_no_type && !kind.has_object_types() {
+        return Err(SddlError::new(types_at, Problem::Fields));
+    }
     Ok(match (kind.has_object_types(), kind.has_data()) {
-        (true, false) if names_no_type => acl.entry(kind.plain(), flags, mask, None, trustee, &data).object_slack(4),
+        (true, false) if names_no_type => {
+            let acl = acl.entry(kind.plain(), flags, mask, None, trustee, &data);
+            if readings.contains(Readings::NO_SLACK_FOR_TYPES) { acl } else { acl.object_slack(4) }
+        }
         (true, _) => acl.entry(kind, flags, mask, Some((object_type, inherited_type)), trustee, &data),
         (false, _) => acl.entry(kind, flags, mask, None, trustee, &data),
     })

@@ -26,6 +26,7 @@ use crate::acl::{Acl, AclBuilder, AclRef};
 use crate::condition::Condition;
 use crate::descriptor::{Builder, Control, Dacl, Descriptor, DescriptorRef, Sacl};
 use crate::mask::RequestedMask;
+use crate::reading::Readings;
 use crate::sid::{Sid, SidRef};
 use cursor::Cursor;
 
@@ -49,6 +50,16 @@ use cursor::Cursor;
 /// assert_eq!(sddl::parse("D:(A;;GA;;;XX)", None).unwrap_err().at, 11);
 /// ```
 pub fn parse(text: &str, domain: Option<&Sid>) -> Result<Descriptor, SddlError> {
+    parse_by(text, domain, Readings::empty())
+}
+
+/// As [`parse()`], with the other reading of uncertain rules.
+///
+/// Of them all only [`Readings::PLAIN_ENTRIES_REFUSE_TYPES`] and [`Readings::NO_SLACK_FOR_TYPES`] are about this.
+///
+/// # Errors
+/// As [`parse()`].
+pub fn parse_by(text: &str, domain: Option<&Sid>, readings: Readings) -> Result<Descriptor, SddlError> {
     let mut cursor = Cursor::new(text);
     let mut builder = Descriptor::builder();
     let mut seen = [false; 4];
@@ -68,8 +79,8 @@ pub fn parse(text: &str, domain: Option<&Sid>) -> Result<Descriptor, SddlError> 
         builder = match index {
             0 => builder.owner(sid::parse(&mut cursor, domain)?),
             1 => builder.group(sid::parse(&mut cursor, domain)?),
-            2 => parse_list(&mut cursor, domain, List::Dacl, builder)?,
-            _ => parse_list(&mut cursor, domain, List::Sacl, builder)?,
+            2 => parse_list(&mut cursor, domain, readings, List::Dacl, builder)?,
+            _ => parse_list(&mut cursor, domain, readings, List::Sacl, builder)?,
         };
     }
     builder.build().map_err(|_| SddlError::new(0, Problem::TooLong))
@@ -108,6 +119,7 @@ impl List {
 fn parse_list(
     cursor: &mut Cursor<'_>,
     domain: Option<&Sid>,
+    readings: Readings,
     list: List,
     mut builder: Builder,
 ) -> Result<Builder, SddlError> {
@@ -137,7 +149,7 @@ fn parse_list(
         if cursor.peek() != Some('(') {
             break;
         }
-        acl = ace::parse(cursor, domain, list, acl)?;
+        acl = ace::parse(cursor, domain, readings, list, acl)?;
     }
     let acl = acl.build().map_err(|_| SddlError::new(start, Problem::TooLong))?;
     Ok(match list {

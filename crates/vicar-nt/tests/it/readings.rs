@@ -6,7 +6,7 @@ use vicar_nt::check::{
     AccessMode, AccessRequest, AuditedBy, CentralPolicy, CentralRule, CheckOptions, Subject, audit, decide,
 };
 use vicar_nt::claim::{Claim, ClaimFlags, ClaimType, Value};
-use vicar_nt::descriptor::Descriptor;
+use vicar_nt::descriptor::{Dacl, Descriptor};
 use vicar_nt::privilege::{LuidAndAttributes, Need, PrivilegeAttributes, PrivilegeState, check_by, check_token_by};
 use vicar_nt::token::{Builder, Filter, FilterFlags, TokenState};
 use vicar_nt::utf16::{Utf16, encode};
@@ -379,4 +379,31 @@ fn section_7_domain_groups_of_an_administrator_who_has_not_elevated() {
         [domain_admins, well_known::ADMINISTRATORS].map(|group| weak.counts_for_allow(group.as_ref()))
     });
     assert_eq!(counts, [[false, false], [true, false]]);
+}
+
+#[test]
+fn section_2_2_types_of_an_entry_that_has_none() {
+    let guid = "bf967aba-0de6-11d0-a285-00aa003049e2";
+    let read = |text: &str| {
+        [Readings::empty(), Readings::PLAIN_ENTRIES_REFUSE_TYPES].map(|readings| {
+            let sd = sddl::parse_by(text, None, readings).map_err(|error| error.at)?;
+            Ok::<String, usize>(sddl::print(sd.as_ref(), None).unwrap())
+        })
+    };
+    let plain = Ok("D:(A;;FR;;;WD)".to_owned());
+    assert_eq!(read(&format!("D:(A;;FR;{guid};;WD)")), [plain.clone(), Err(9)]);
+    assert_eq!(read(&format!("D:(A;;FR;;{guid};WD)")), [plain.clone(), Err(9)]);
+    assert_eq!(read("D:(A;;FR;;;WD)"), [plain.clone(), plain]);
+    let typed = format!("D:(OA;;FR;{guid};;WD)");
+    assert_eq!(read(&typed), [Ok(typed.clone()), Ok(typed.clone())]);
+}
+
+#[test]
+fn section_2_2_slack_of_entries_for_types_without_types() {
+    let read = |readings| {
+        let sd = sddl::parse_by("D:(OA;;RP;;;WD)", None, readings).unwrap();
+        let Dacl::List(list) = sd.as_ref().dacl() else { panic!("no list") };
+        (list.revision(), list.as_bytes().len())
+    };
+    assert_eq!([Readings::empty(), Readings::NO_SLACK_FOR_TYPES].map(read), [(4, 32), (2, 28)]);
 }
