@@ -80,6 +80,10 @@ def manual():
     for name in by_name.keys() | listed.keys():
         if name not in by_name or name not in listed or fields(by_name[name]) != listed[name]:
             yield f"{MANUAL} and ntifs.h disagree about the fields of {name}"
+    drivers = [path.read_text(encoding="utf-8") for path in pathlib.Path("crates/vicar-ntifs/tests/drivers").glob("*.c")]
+    faults = sum(len(re.findall(r'^  \{ "', text, re.M)) - 1 for text in drivers)
+    if f"with each of {faults} faults" not in read("README.md").replace("\n", " "):
+        yield f"README.md must say that there are {faults} faults of {len(drivers)} drivers"
     if f"```c\n{read('crates/vicar-ntifs/examples/drivers/page.c')}```" not in text:
         yield f"{MANUAL} must show examples/drivers/page.c as it is"
 
