@@ -12,7 +12,7 @@ use crate::entry::Call;
 use crate::export::Type;
 use crate::layout::HANDLE;
 use crate::se::subject;
-use crate::verifier::Rule;
+use crate::verifier::{Rule, book};
 use crate::world;
 
 /// `NtCurrentProcess()`.
@@ -68,6 +68,7 @@ impl Table {
 
 /// Names an object in a table.
 pub(crate) fn insert(
+    call: &Call,
     table: Table,
     add: impl FnOnce(&Handles) -> Result<HandleValue, NtStatus>,
 ) -> Result<HANDLE, NtStatus> {
@@ -75,6 +76,10 @@ pub(crate) fn insert(
         Table::Own => usize::try_from(add(&current::seat().host.process.handles)?.number()).unwrap_or(0),
         Table::Kernel => KERNEL | usize::try_from(add(&world::current().kernel_handles)?.number()).unwrap_or(0),
     };
+    // A process's own handles are closed when it ends; the kernel's are not.
+    if call.is_verified() && matches!(table, Table::Kernel) {
+        book::opened(bits, call.site());
+    }
     Ok(std::ptr::without_provenance_mut(bits))
 }
 
@@ -123,7 +128,11 @@ pub(crate) fn close(call: &Call, handle: HANDLE) -> Result<(), NtStatus> {
     if let Place::CurrentThread | Place::CurrentProcess = Place::of(handle) {
         return Ok(());
     }
-    noted(call, handle, find(handle, |table, value| table.close(value)))
+    noted(call, handle, find(handle, |table, value| table.close(value)))?;
+    if call.is_verified() {
+        book::closed(handle.addr());
+    }
+    Ok(())
 }
 
 /// Every right to a thread.

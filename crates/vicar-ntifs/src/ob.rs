@@ -199,7 +199,7 @@ pub unsafe extern "system" fn ObOpenObjectByPointer(
         let table = Table::of(HandleAttributes);
         let opened = match found {
             ObjectRef::Token(token) => open_token(call, &token, desired, convert::mode(AccessMode), table, state),
-            ObjectRef::Thread(thread) => open_thread(&thread, desired, convert::mode(AccessMode), table),
+            ObjectRef::Thread(thread) => open_thread(call, &thread, desired, convert::mode(AccessMode), table),
             ObjectRef::Process(process) => open_process(call, &process, desired, convert::mode(AccessMode), table),
         };
         ptr::write(Handle, opened?);
@@ -224,11 +224,17 @@ fn open_token(
         })
         .ok_or(NtStatus::INVALID_PARAMETER)??,
     };
-    handle::insert(table, |handles| handles.add_token(opened))
+    handle::insert(call, table, |handles| handles.add_token(opened))
 }
 
-fn open_thread(thread: &ThreadRef, desired: ACCESS_MASK, mode: AccessMode, table: Table) -> Result<HANDLE, NtStatus> {
-    handle::insert(table, |handles| match mode {
+fn open_thread(
+    call: &Call,
+    thread: &ThreadRef,
+    desired: ACCESS_MASK,
+    mode: AccessMode,
+    table: Table,
+) -> Result<HANDLE, NtStatus> {
+    handle::insert(call, table, |handles| match mode {
         AccessMode::Kernel => handles.add_thread(thread, handle::kernel_rights(desired, handle::ALL_OF_THREAD)),
         AccessMode::User => handles.open_thread(&subject::of_caller(), thread, RequestedMask(desired)),
     })
@@ -245,7 +251,7 @@ fn open_process(
     if mode == AccessMode::User {
         handle::may_open_process(call, process, RequestedMask(desired))?;
     }
-    handle::insert(table, |handles| {
+    handle::insert(call, table, |handles| {
         handles.add_process(process, handle::kernel_rights(desired, handle::ALL_OF_PROCESS))
     })
 }

@@ -100,7 +100,7 @@ fn run(world: &Weak<World>, worker: &Worker<'_>, item: usize, job: Job) {
     lock(&world.work.waiting).remove(&item);
     let (routine, parameter) = job.names();
     job.run(item);
-    let irql = ke::reset_irql();
+    let (irql, regions) = (ke::reset_irql(), ke::reset_critical());
     let wears = worker.thread().is_impersonating();
     // The kernel retires a worker that wears somebody; which driver did it is known here.
     let stop = |rule, code: &str| {
@@ -109,6 +109,10 @@ fn run(world: &Weak<World>, worker: &Worker<'_>, item: usize, job: Job) {
         );
         report_at(rule, "a system worker", Site::in_function(routine), detail);
     };
+    if regions > 0 {
+        let detail = format!("the routine {routine:#x} returned in {regions} critical regions");
+        report_at(Rule::CriticalRegion, "a system worker", Site::in_function(routine), detail);
+    }
     if irql != PASSIVE_LEVEL {
         stop(Rule::WorkerIrql, "0xE1");
     }

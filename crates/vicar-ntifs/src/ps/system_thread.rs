@@ -57,7 +57,7 @@ pub unsafe extern "system" fn PsCreateSystemThread(
         let host = world.create_thread(&process, true);
         let table = Table::of(ptr::read(ObjectAttributes).map_or(0, |attributes| attributes.Attributes));
         let rights = handle::kernel_rights(DesiredAccess, handle::ALL_OF_THREAD);
-        let opened = handle::insert(table, |handles| handles.add_thread(&host.thread, rights));
+        let opened = handle::insert(call, table, |handles| handles.add_thread(&host.thread, rights));
         let opened = opened.inspect_err(|_| world.end_thread(&host))?;
         for (index, number) in [process.process.id(), host.thread.id()].into_iter().enumerate() {
             ptr::write_at(ClientId, index, super::find::id(number));

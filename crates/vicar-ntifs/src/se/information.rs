@@ -177,7 +177,7 @@ fn integrity(level: IntegrityLevel) -> Group {
 ///
 /// # Errors
 /// - as for [`handle::insert`], for the linked token.
-fn marshal(info: &Info, base: usize, table: Table) -> Result<Vec<u8>, NtStatus> {
+fn marshal(call: &Call, info: &Info, base: usize, table: Table) -> Result<Vec<u8>, NtStatus> {
     let mut block = Block::new(base, 0);
     match info {
         Info::Sid(group) => {
@@ -263,7 +263,7 @@ fn marshal(info: &Info, base: usize, table: Table) -> Result<Vec<u8>, NtStatus> 
             // A block that is only measured names nothing.
             if base != 0 {
                 let opened = TokenHandle::with_rights(token.clone(), vicar_kernel::handle::right::ALL);
-                let named = handle::insert(table, |handles| handles.add_token(opened))?;
+                let named = handle::insert(call, table, |handles| handles.add_token(opened))?;
                 block.put(0, &u64::try_from(named.addr()).unwrap_or(0).to_le_bytes());
             }
         }
@@ -336,9 +336,9 @@ pub unsafe extern "system" fn SeQueryInformationToken(
             ptr::write(TokenInformation.cast::<u32>(), number);
             return Ok(());
         }
-        let length = marshal(&info, 0, Table::Kernel)?.len();
+        let length = marshal(call, &info, 0, Table::Kernel)?.len();
         let block = pool::allocate(call, length, *b"SeTi", 0)?;
-        match marshal(&info, block.addr(), Table::Kernel) {
+        match marshal(call, &info, block.addr(), Table::Kernel) {
             Ok(bytes) => {
                 ptr::write_bytes(block, &bytes);
                 ptr::write(TokenInformation, block);
@@ -370,7 +370,7 @@ fn query(call: &Call, token: HANDLE, class: i32, room: &Room, mode: AccessMode) 
             opened.query_information(&subject::of_caller(), class, usize::MAX).map_err(|error| error.status)?
         }
     };
-    let length = marshal(&info, 0, Table::Own)?.len();
+    let length = marshal(call, &info, 0, Table::Own)?.len();
     ptr::write(room.needed, ULONG::try_from(length).unwrap_or(ULONG::MAX));
     if usize::try_from(room.length).unwrap_or(0) < length {
         return Err(NtStatus::BUFFER_TOO_SMALL);
@@ -382,7 +382,7 @@ fn query(call: &Call, token: HANDLE, class: i32, room: &Room, mode: AccessMode) 
         AccessMode::Kernel => Table::Kernel,
         AccessMode::User => Table::Own,
     };
-    ptr::write_bytes(room.at, &marshal(&info, room.at.addr(), table)?);
+    ptr::write_bytes(room.at, &marshal(call, &info, room.at.addr(), table)?);
     Ok(())
 }
 

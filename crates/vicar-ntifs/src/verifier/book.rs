@@ -64,6 +64,8 @@ struct Book {
     displaced: Vec<Subject>,
     /// By token: where each impersonation was disabled that is not restored.
     disabled: ByAddress<Vec<Site>>,
+    /// By its number: where each handle of the kernel's was opened that is not closed.
+    handles: ByAddress<Site>,
 }
 
 static BOOK: Mutex<Option<Book>> = Mutex::new(None);
@@ -138,6 +140,16 @@ pub(crate) fn restored(token: usize) -> bool {
     with(|book| drop_one(&mut book.disabled, token))
 }
 
+/// Notes that a handle of the kernel's was opened.
+pub(crate) fn opened(handle: usize, site: Site) {
+    with(|book| book.handles.insert(handle, site));
+}
+
+/// Notes that a handle was closed.
+pub(crate) fn closed(handle: usize) {
+    with(|book| book.handles.remove(&handle));
+}
+
 /// Notes a captured subject context.
 pub(crate) fn captured(address: usize, primary: usize, client: usize, site: Site) {
     with(|book| {
@@ -210,7 +222,8 @@ pub(crate) fn released(address: usize, primary: usize) -> Released {
 
 /// Reports what is held still: each context, each subject context, and each reference that is neither's.
 pub(crate) fn report_held(what: &'static str) {
-    let Some(Book { mut references, contexts, subjects, displaced, disabled, ended: _ }) = book().clone() else {
+    let Some(Book { mut references, contexts, subjects, displaced, disabled, handles, ended: _ }) = book().clone()
+    else {
         return;
     };
     for (token, contexts) in contexts {
@@ -241,6 +254,9 @@ pub(crate) fn report_held(what: &'static str) {
             let detail = "an impersonation was disabled here and never restored".into();
             report_at(Rule::RestoreWithoutDisable, what, site, detail);
         }
+    }
+    for site in handles.into_values() {
+        report_at(Rule::BadHandle, what, site, "a kernel handle was opened here and never closed".into());
     }
     for (object, sites) in references {
         for site in sites {

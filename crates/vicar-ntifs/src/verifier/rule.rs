@@ -78,9 +78,9 @@ rules! {
     QueuedTwice = 21, "queued-twice", "ExQueueWorkItem, IoQueueWorkItem (wdm.h pages)";
     /// The interrupt level was raised below, or lowered above, what it was.
     IrqlOrder = 22, "irql-order", "KeRaiseIrql, KeLowerIrql (wdm.h pages)";
-    /// A critical region was left that had not been entered, or not left before the thread went back to user mode.
+    /// A critical region was left that had not been entered, or not left at the end of a request or a work item.
     CriticalRegion = 23, "critical-region", "KeLeaveCriticalRegion (wdm.h page)";
-    /// A handle was closed or used that is not open.
+    /// A handle was closed or used that is not open, or a kernel handle was never closed.
     BadHandle = 24, "bad-handle", "ZwClose (wdm.h page)";
     /// A work item was freed while it waits for a worker.
     WorkItemBusy = 25, "work-item-busy", "IoFreeWorkItem (wdm.h page)";

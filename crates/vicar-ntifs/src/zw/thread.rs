@@ -52,7 +52,7 @@ fn open(
     let opened = table(attributes, mode).and_then(|table| {
         let target = handle::thread(call, thread, right(mode, thread_right::QUERY_INFORMATION))?;
         let token = target.open_token(&current::seat().host.thread, RequestedMask(desired), open_as)?;
-        handle::insert(table, |handles| handles.add_token(token))
+        handle::insert(call, table, |handles| handles.add_token(token))
     });
     // Before Windows 7 the place kept what it held.
     match (opened, world::current().system.profile()) {

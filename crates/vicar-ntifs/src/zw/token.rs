@@ -47,7 +47,7 @@ fn open(
             AccessMode::Kernel => TokenHandle::open_unchecked(&token, RequestedMask(desired)),
             AccessMode::User => TokenHandle::open(&token, &subject::of_caller(), RequestedMask(desired))?,
         };
-        handle::insert(table, |handles| handles.add_token(opened))
+        handle::insert(call, table, |handles| handles.add_token(opened))
     });
     store(to, opened)
 }
@@ -167,7 +167,7 @@ fn duplicate(call: &Call, wanted: &Copying, to: *mut HANDLE, mode: AccessMode) -
                 }
             }
         };
-        handle::insert(table, |handles| handles.add_token(copy))
+        handle::insert(call, table, |handles| handles.add_token(copy))
     });
     store(to, opened)
 }

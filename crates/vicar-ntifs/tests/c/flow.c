@@ -228,3 +228,25 @@ TEST(a_subject_that_is_captured_over_another_is_found) {
   EQ(reported(VICAR_RULE_SUBJECT_NOT_RELEASED), 1);
   SeReleaseSubjectContext(&copy);
 }
+
+TEST(a_kernel_handle_that_is_never_closed_is_found) {
+  HANDLE handle = NULL;
+  people();
+  OK(ZwOpenProcessTokenEx(ZwCurrentProcess(), TOKEN_QUERY, OBJ_KERNEL_HANDLE, &handle));
+  EQ(vicar_verify(), 1);
+  EQ(reported(VICAR_RULE_BAD_HANDLE), 1);
+  OK(ZwClose(handle));
+}
+
+static VOID NTAPI stays_in_a_region(PVOID parameter) {
+  (void)parameter;
+  KeEnterCriticalRegion();
+}
+TEST(a_worker_that_returns_in_a_critical_region_is_found) {
+  WORK_QUEUE_ITEM item;
+  people();
+  ExInitializeWorkItem(&item, stays_in_a_region, NULL);
+  ExQueueWorkItem(&item, DelayedWorkQueue);
+  vicar_settle();
+  EQ(reported(VICAR_RULE_CRITICAL_REGION), 1);
+}

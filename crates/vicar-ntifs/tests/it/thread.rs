@@ -182,10 +182,11 @@ fn a_copy_of_a_token_is_made_by_handle() {
         SecurityDescriptor: null_mut(),
         SecurityQualityOfService: (&raw mut qos).cast(),
     };
+    assert_eq!(c!(ZwDuplicateToken(own, 0, &raw const attributes, 0, 2, &raw mut copy)), SUCCESS);
+    assert_eq!(c!(ZwClose(copy)), SUCCESS);
     let mut duplicate = |attributes: &OBJECT_ATTRIBUTES, kind| {
         c!(ZwDuplicateToken(own, 0, std::ptr::from_ref(attributes), 0, kind, &raw mut copy))
     };
-    assert_eq!(duplicate(&attributes, 2), SUCCESS);
     attributes.Length = 47;
     assert_eq!(duplicate(&attributes, 2), INVALID_PARAMETER);
     attributes.Length = 48;
