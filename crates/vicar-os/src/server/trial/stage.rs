@@ -16,12 +16,23 @@ struct Stage {
     path: PathBuf,
 }
 
+/// How many names of others are passed over.
+const MOST_TRIES: u32 = 100;
+
 impl Stage {
     fn make() -> Found<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("vicar-trial-{}-{number}", std::process::id()));
-        rustix::fs::mkdir(&path, Mode::RWXU).map_err(broken("mkdir"))?;
+        let mut tries = 0_u32;
+        let path = loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("vicar-trial-{}-{number}", std::process::id()));
+            match rustix::fs::mkdir(&path, Mode::RWXU) {
+                Ok(()) => break path,
+                // Anybody may have taken a name.
+                Err(Errno::EXIST) if tries < MOST_TRIES => tries = tries.saturating_add(1),
+                Err(errno) => return Err(broken("mkdir")(errno)),
+            }
+        };
         let stage = Self { path };
         rustix::fs::chmod(&stage.path, Mode::from_raw_mode(0o1777)).map_err(broken("chmod"))?;
         Ok(stage)
@@ -30,7 +41,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // What cannot be removed is an empty directory of the server's in a temporary directory.
+        // What cannot be removed is what somebody else put there meanwhile.
         let _ = std::fs::remove_dir_all(&self.path);
     }
 }
