@@ -28,7 +28,7 @@ pub use content::File;
 pub use directory::{Directory, Entry, Replace};
 pub use error::{Errno, FsError};
 pub use node::{Access, Links, Node};
-pub(crate) use node::{magic_path, stat_of};
+pub(crate) use node::{TRIES, magic_path, stat_of};
 pub use root::{Root, Space};
 pub(crate) use root::{refuse_kernel_file_system, space_of};
 pub use stat::{FileId, Kind, Stat, Time};

@@ -155,8 +155,12 @@ impl Node {
     /// Returns the text of a symbolic link.
     ///
     /// # Errors
-    /// - [`FsError::Os`] when it is not a link.
+    /// - [`FsError::Os`] with `EINVAL` when it is not a link.
     pub fn read_link(&self, _: &AsClient<'_>) -> Result<CString, FsError> {
+        // Asked by descriptor the kernel would say `ENOENT`, and something is there.
+        if self.stat.kind != Kind::Symlink {
+            return Err(FsError::Os { operation: "read link", errno: Errno::INVAL });
+        }
         readlinkat(&self.fd, c"", Vec::new()).map_err(FsError::os("read link"))
     }
 
@@ -191,10 +195,15 @@ pub(crate) fn magic_path(fd: BorrowedFd<'_>) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
 
-/// Resolves a path beneath a directory; tries again when a rename somewhere on the way disturbed `..` (`EAGAIN`).
+/// How often a path is walked again when a rename disturbed it. Any rename of the machine disturbs every `..` that is
+/// being walked, so whoever renames all the time must not make the links of others fail: a walk through forty of them was
+/// disturbed once in four tries by nothing but a busy machine.
+pub(crate) const TRIES: u32 = 64;
+
+/// Resolves a path beneath a directory; tries again when a rename anywhere disturbed `..` (`EAGAIN`).
 fn resolve(at: BorrowedFd<'_>, path: &OsStr, flags: OFlags, more: ResolveFlags) -> Result<OwnedFd, Errno> {
     let mut answer = Err(Errno::AGAIN);
-    for _ in 0..8 {
+    for _ in 0..TRIES {
         answer = openat2(at, path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | more);
         match answer {
             Err(Errno::AGAIN | Errno::INTR) => {}

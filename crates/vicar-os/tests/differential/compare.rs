@@ -1,5 +1,6 @@
 //! The run: the same batch by the yardstick and by every road, each on its own copy of the tree.
 
+use crate::files;
 use crate::hostile::attack;
 use crate::keeper::{Keeper, SEALED, YARDSTICK};
 use crate::numbers::Numbers;
@@ -43,13 +44,21 @@ fn run(wanted: usize, limit: Duration) {
     let declared = Arc::new(Declared::default());
     let watchdog = Watchdog::start(&declared);
     let started = Instant::now();
+    let roads;
     let (mut done, mut allowed, mut rounds, mut kept) = (0, 0, 0_u32, Duration::ZERO);
     {
         let acts: Vec<(&str, Act)> = ROADS.iter().map(|road| (road.name, (road.start)(&server))).collect();
+        let rings = files::Road::with_rings(&server, keeper.copy(files::RING));
+        let mut by_files: Vec<files::Road> =
+            rings.into_iter().chain([files::Road::without_ring(&server, keeper.copy(files::NO_RING))]).collect();
+        let copies: Vec<&str> =
+            acts.iter().map(|(name, _)| *name).chain([SEALED]).chain(by_files.iter().map(|road| road.name)).collect();
+        roads = copies.len();
         while done < wanted && started.elapsed() < limit {
             let building = Instant::now();
             keeper.build(seed);
             kept += building.elapsed();
+            by_files.iter_mut().for_each(files::Road::next_round);
             let mut numbers = Numbers(seed);
             let mut here = 0;
             while here < ROUND {
@@ -67,6 +76,9 @@ fn run(wanted: usize, limit: Duration) {
                     said.push((*name, act(&clients[who], Box::new(job)).unwrap()));
                 }
                 said.push((SEALED, sealed.perform(&clients[who], step, &keeper.copy(SEALED))));
+                for road in &mut by_files {
+                    said.push((road.name, road.perform(&clients[who], &batch, &declared)));
+                }
                 let truth = workers.take(who);
                 for (name, found) in &said {
                     assert!(*found == truth, "{}", report(name, seed, &batch, &truth, found));
@@ -75,17 +87,24 @@ fn run(wanted: usize, limit: Duration) {
                 allowed += truth.lines().filter(|line| !line.starts_with("errno ")).count();
             }
             let comparing = Instant::now();
-            let same = keeper.compare();
+            let same = keeper.compare(&copies);
             kept += comparing.elapsed();
             assert_eq!(same, "ok", "{SEED}={seed}");
             (done, seed, rounds) = (done + here, seed + 1, rounds + 1);
         }
+        for road in &by_files {
+            println!("counted: {}: {}", road.name, road.tally);
+            assert!(road.tally.submitted() * 2 >= done && road.tally.all() == done, "{}", road.tally);
+        }
+        let submissions = files::submissions();
+        println!("counted: {submissions} submissions to rings, by the kernel's count");
+        assert!(by_files.len() < 2 || submissions > u64::try_from(done).unwrap(), "{submissions}");
     }
     let (seconds, watched) = (started.elapsed().as_secs(), watchdog.end());
     println!(
-        "{done} operations on {rounds} trees by {} roads, {allowed} allowed; \
+        "counted: {done} operations on {rounds} trees by each of {roads} roads, {} in all; {allowed} allowed; \
          {seconds} s of which {} for the trees; {watched:?}",
-        ROADS.len() + 1,
+        done * roads,
         kept.as_secs()
     );
     assert!(done > 2_000 && allowed > done / 12 && allowed < done, "{allowed} of {done} were allowed");

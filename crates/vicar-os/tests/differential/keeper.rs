@@ -1,5 +1,6 @@
 //! A process that stays root: makes the trees, compares them, and removes them, also when the test fails.
 
+use crate::files::{NO_RING, RING};
 use crate::road::ROADS;
 use crate::tree;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -17,7 +18,7 @@ pub(crate) const YARDSTICK: &str = "dropped";
 pub(crate) const SEALED: &str = "sealed";
 
 fn copies() -> Vec<&'static str> {
-    [YARDSTICK, SEALED].into_iter().chain(ROADS.iter().map(|road| road.name)).collect()
+    [YARDSTICK, SEALED, RING, NO_RING].into_iter().chain(ROADS.iter().map(|road| road.name)).collect()
 }
 
 /// Where a copy begins. Links of a tree lead up to two directories out of it: what is there is the copy's own, and not
@@ -31,12 +32,13 @@ pub(crate) fn keep() {
     let directory = PathBuf::from(std::env::var_os(KEEPER).unwrap());
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
-        let done = std::panic::catch_unwind(|| match line.strip_prefix("build ") {
-            Some(seed) => {
+        let done = std::panic::catch_unwind(|| match line.split_once(' ') {
+            Some(("build", seed)) => {
                 rebuild(&directory, seed.parse().unwrap());
                 "ok".to_owned()
             }
-            None => compare(&directory),
+            Some(("compare", copies)) => compare(&directory, copies.split(',')),
+            _ => panic!("{line}"),
         });
         println!("{}", done.unwrap_or_else(|_| "the keeper panicked".to_owned()));
     }
@@ -54,9 +56,9 @@ fn rebuild(directory: &Path, seed: u64) {
     }
 }
 
-fn compare(directory: &Path) -> String {
+fn compare<'a>(directory: &Path, copies: impl Iterator<Item = &'a str>) -> String {
     let wanted = tree::digest(&root_of(directory, YARDSTICK));
-    for copy in copies() {
+    for copy in copies {
         let found = tree::digest(&root_of(directory, copy));
         if found != wanted {
             let difference = wanted.lines().zip(found.lines()).find(|(one, other)| one != other);
@@ -98,9 +100,9 @@ impl Keeper {
         assert_eq!(self.ask(&format!("build {seed}")), "ok");
     }
 
-    /// Whether all copies are the same: `ok`, or where they differ.
-    pub(crate) fn compare(&mut self) -> String {
-        self.ask("compare")
+    /// Whether these copies are as the yardstick's: `ok`, or where they differ.
+    pub(crate) fn compare(&mut self, copies: &[&str]) -> String {
+        self.ask(&format!("compare {}", copies.join(",")))
     }
 
     fn ask(&mut self, line: &str) -> String {

@@ -11,6 +11,7 @@
 )]
 
 mod compare;
+mod files;
 #[path = "../vulnerabilities/hostile.rs"]
 mod hostile;
 mod keeper;

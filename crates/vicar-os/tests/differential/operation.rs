@@ -56,13 +56,15 @@ impl Batch {
     pub(crate) fn perform(&self, root: &Path) -> String {
         let mut said = String::new();
         for operation in &self.operations {
-            match operation.perform(root) {
-                Ok(what) => writeln!(said, "{what}").unwrap(),
-                Err(errno) => writeln!(said, "errno {}", errno.raw_os_error()).unwrap(),
-            }
+            writeln!(said, "{}", line_of(operation.perform(root))).unwrap();
         }
         said
     }
+}
+
+/// What is said of an operation.
+pub(crate) fn line_of(done: Result<String, Errno>) -> String {
+    done.unwrap_or_else(|errno| format!("errno {}", errno.raw_os_error()))
 }
 
 fn path(numbers: &mut Numbers) -> String {
@@ -144,7 +146,7 @@ impl Operation {
         }
     }
 
-    fn perform(&self, root: &Path) -> Result<String, Errno> {
+    pub(crate) fn perform(&self, root: &Path) -> Result<String, Errno> {
         let at = |path: &str| -> PathBuf { root.join(path) };
         match self {
             Self::Open { path, flags, mode, content } => open(&at(path), *flags, *mode, *content),
@@ -238,13 +240,19 @@ fn open(path: &Path, flags: OFlags, mode: u32, content: u64) -> Result<String, E
 }
 
 fn describe(about: &rustix::fs::Stat) -> String {
-    let is_directory = FileType::from_raw_mode(about.st_mode) == FileType::Directory;
-    // The size of a directory says how its file system keeps it.
-    let size = if is_directory { 0 } else { about.st_size };
-    format!("{:o} {}:{} {} {size}", about.st_mode, about.st_uid, about.st_gid, about.st_nlink)
+    let size = u64::try_from(about.st_size).unwrap();
+    describe_as(about.st_mode, about.st_uid, about.st_gid, about.st_nlink, size)
 }
 
-fn look(path: &Path, follow: bool) -> Result<String, Errno> {
+/// Type and permission bits, owner, names, length.
+pub(crate) fn describe_as(mode: u32, uid: u32, gid: u32, links: u64, size: u64) -> String {
+    let is_directory = FileType::from_raw_mode(mode) == FileType::Directory;
+    // The size of a directory says how its file system keeps it.
+    let size = if is_directory { 0 } else { size };
+    format!("{mode:o} {uid}:{gid} {links} {size}")
+}
+
+pub(crate) fn look(path: &Path, follow: bool) -> Result<String, Errno> {
     let flags = if follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
     rustix::fs::statat(CWD, path, flags).map(|about| describe(&about))
 }

@@ -204,6 +204,8 @@ pub(crate) fn what_has_no_opcode_is_done_too() {
         );
         let link = ask!(road, look, &alice, &home, &path("link"), Links::Stay).unwrap();
         assert_eq!(ask!(road, read_link, &alice, &link).unwrap().as_c_str(), c"alices");
+        let no_link = ask!(road, look, &alice, &home, &path("bobs"), Links::Stay).unwrap();
+        assert_eq!(word(&ask!(road, read_link, &alice, &no_link)), "errno 22", "{}", road.name);
         let (gid, uid) = (KernelGid::new(61_300), KernelUid::new(61_002));
         for (file, word_of_all) in [("bobs", "EPERM"), ("alices", "ok")] {
             let of = ask!(road, look, &alice, &home, &path(file), Links::Stay).unwrap();

@@ -436,7 +436,7 @@ fronts! {
     /// Returns the text of a symbolic link, on a thread.
     ///
     /// # Errors
-    /// - [`FsError::Os`] when it is not a link.
+    /// - [`FsError::Os`] with `EINVAL` when it is not a link.
     fn read_link(of: &Inode) -> CString;
 
     /// Cuts or lengthens a regular file, on a thread.

@@ -14,8 +14,8 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Timespec, Timestamps, UTIME_
 use std::ffi::{CStr, CString};
 use std::path::Path;
 
-/// How often a path is walked again when a rename on the way disturbed it.
-const TRIES: u32 = 8;
+/// How often a path is walked again when a rename disturbed it.
+const TRIES: u32 = crate::fs::TRIES;
 
 async fn one<W: Way>(way: &W, client: &ClientContext, operation: Operation) -> FileAnswer<Done> {
     for _ in 1..TRIES {
