@@ -460,7 +460,9 @@ fn a_refusal_is_slow_and_takes_no_place() {
     with_accounts(&scratch, "");
     scratch.service(
         "delay",
-        "auth optional pam_faildelay.so delay=4000000\nauth required pam_unix.so\naccount required pam_unix.so\n",
+        // Long enough to be seen, and the delay longer than anything else here.
+        "auth optional pam_exec.so quiet /bin/sleep 0.3\nauth optional pam_faildelay.so delay=6000000\n\
+         auth required pam_unix.so\naccount required pam_unix.so\n",
     );
     let mut options = scratch.options();
     options.conversations = 1;
