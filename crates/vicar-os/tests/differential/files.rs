@@ -42,6 +42,8 @@ enum Outside {
     LinkOnTheWay,
     /// No question after the right to search alone.
     SearchAlone,
+    /// No question after reading and writing at once: one entry of an ACL must give both, where two may give one each.
+    SeveralRights,
 }
 
 /// Why a step did not succeed.
@@ -451,8 +453,9 @@ impl Act<'_> {
                     Bits::EXISTS => &[],
                     Bits::READ_OK => &[Access::Read],
                     Bits::WRITE_OK => &[Access::Write],
-                    both if both == Bits::READ_OK | Bits::WRITE_OK => &[Access::Read, Access::Write],
-                    all if all.contains(Bits::WRITE_OK | Bits::READ_OK) => &[Access::Read, Access::WriteAndSearch],
+                    both if both.contains(Bits::READ_OK | Bits::WRITE_OK) => {
+                        return Err(No::Outside(Outside::SeveralRights));
+                    }
                     both if both.contains(Bits::WRITE_OK) => &[Access::WriteAndSearch],
                     _ => return Err(No::Outside(Outside::SearchAlone)),
                 };
