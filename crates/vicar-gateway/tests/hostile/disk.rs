@@ -1,6 +1,7 @@
 //! A full disk: a small file system of its own, in a mount namespace of its own.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::rig::{self, Rig};
@@ -36,6 +37,18 @@ fn full(outer: &Scene) -> Outcome {
     Outcome::Held
 }
 
+/// What a refused upload took is given back when its descriptor is closed, which may be after the answer.
+fn wait_for_room(place: &Path, bytes: u64) {
+    for _ in 0..1_000 {
+        let space = rustix::fs::statvfs(place).unwrap();
+        if space.f_bavail.saturating_mul(space.f_frsize) >= bytes {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("the room of a refused upload did not come back");
+}
+
 fn fill(scene: &Scene) {
     let place = scene.place("disk");
     let old = "o".repeat(700_000);
@@ -49,6 +62,7 @@ fn fill(scene: &Scene) {
         let sent = Sent::new("COPY", "/disk/file.txt").with("Destination", scene.url(to));
         scene.ask(&scene.alice, sent).status
     };
+    wait_for_room(&place, 800_000);
     assert_eq!(copy("/disk/second.txt"), 201);
     scene.alices(&place.join("target.txt"), 0o600, "target");
     assert_eq!(copy("/disk/target.txt"), 507, "no room for a third");
