@@ -14,7 +14,7 @@ use vicar_os::{ClientThreadOptions, SelfTest, Server, StartError, StartOptions, 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Changes nothing but itself: it gives up its powers as a server does, and tries each way of acting as a client with two \
-throw-away ids (65518 and 65519); two roads need files with names, in a temporary directory that is removed.\n\n\
+throw-away ids (65518 and 65519); the sealed workers need files with names, in a temporary directory that is removed.\n\n\
 Exit: 0 every road that is open passed its trial, 1 a road gave a wrong answer and must not be used, 2 cannot run, \
 3 no road is open because this process cannot change identities.")]
 pub(crate) struct Args {
