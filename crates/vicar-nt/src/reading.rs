@@ -1,13 +1,13 @@
 //! Rules about which public sources are silent or disagree, and the other way to read each of them.
 //!
 //! Where a rule is uncertain, this crate follows the reading that is written beside it; [`Readings`] chooses the other
-//! one, by name, where a check, an evaluation, a text, a new descriptor or a filtered token is asked for. Larger choices have switches of their own in
-//! [`CheckOptions`](crate::check::CheckOptions).
+//! one, by name, where a check, an evaluation, a text, a new or changed descriptor or a filtered token is asked for. Larger
+//! choices have switches of their own in [`CheckOptions`](crate::check::CheckOptions).
 
 bitflags::bitflags! {
     /// The rules that are read the other way. None is, unless it is asked for.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct Readings: u32 {
+    pub struct Readings: u64 {
         /// An access filter is for subjects that hold its SID. Else it is for everybody.
         const FILTER_FOR_ITS_SID = 1;
         /// A token without an integrity level is at medium. Else it is untrusted.
@@ -75,5 +75,40 @@ bitflags::bitflags! {
         /// Text of an entry for object types that names none becomes a plain entry and nothing else. Else the list keeps four
         /// bytes and the revision that the types would have needed.
         const NO_SLACK_FOR_TYPES = 1 << 30;
+        /// The flags of an entry are printed in the order of their bits, `CR` in front of `SA` and `FA`. Else `CR` and `TP` are
+        /// the last, as the words were added (MS-DTYP 2.5.1.1 names the words and no order).
+        const FLAGS_IN_BIT_ORDER = 1 << 31;
+        /// The rights to write a key are printed as the letters of their bits, `DCLC` and `RC`. Else as `KW`, as the other
+        /// rights to keys and files have their names (MS-DTYP 2.5.1.1).
+        const KEY_WRITE_IN_LETTERS = 1 << 32;
+        /// What has no text is left out of the text of its list. Else the descriptor has no text
+        /// (`ConvertSecurityDescriptorToStringSecurityDescriptor` says ERROR_INVALID_ACL). A text without them may allow more.
+        const LEAVE_OUT_WHAT_HAS_NO_TEXT = 1 << 33;
+        /// Alarm entries, which are reserved, have no text. Else they have the letters that they are read from, `AL` and `OL`.
+        const ALARMS_HAVE_NO_TEXT = 1 << 34;
+        /// What an administrator works with who has not elevated keeps the Replicators (S-1-5-32-552). Else they are for deny
+        /// only, as the other operators.
+        const LUA_KEEPS_REPLICATORS = 1 << 35;
+        /// A container drops an entry that only another type of object inherits. Else it passes it on (MS-DTYP 2.5.3.4.4).
+        const CONTAINERS_DROP_OTHER_TYPES = 1 << 36;
+        /// An object that is no container keeps an entry that only another type inherits, not in force. Else it drops it.
+        const LEAVES_KEEP_OTHER_TYPES = 1 << 37;
+        /// An entry for a type of object that is inherited by an object of the type still says which one that is. Else what is
+        /// in force says so no more, and a container passes on the original beside it.
+        const ENTRIES_KEEP_WHO_INHERITS = 1 << 38;
+        /// What a creator above medium makes has the creator's level. Else it has no label.
+        const HIGH_CREATORS_LABEL = 1 << 39;
+        /// A creator may give a new object a label above its own level. Else that needs SeRelabelPrivilege.
+        const LABELS_ABOVE_ARE_FREE = 1 << 40;
+        /// A creator that gives a label needs SeSecurityPrivilege, as for every entry of a SACL. Else one up to its own level is
+        /// free.
+        const LABELS_NEED_SECURITY_PRIVILEGE = 1 << 41;
+        /// Labels are not inherited. Else they are, as other entries are.
+        const LABELS_STAY = 1 << 42;
+        /// Packages that are less privileged are among all application packages too. Else only the others are.
+        const LPAC_IS_AMONG_ALL_PACKAGES = 1 << 43;
+        /// When every node of a list of object types is answered for, what is denied to one is not denied to those above it.
+        /// Else it is, unless they had it before.
+        const DENIALS_DO_NOT_CLIMB = 1 << 44;
     }
 }

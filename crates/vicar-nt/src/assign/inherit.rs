@@ -70,7 +70,10 @@ impl<'a> InForce<'a> {
     }
 
     /// Drops the type that inherits; an entry that then names no type is a plain one.
-    fn for_this_object(mut self) -> Self {
+    fn for_this_object(mut self, readings: Readings) -> Self {
+        if self.object_type.is_some() && readings.contains(Readings::ENTRIES_KEEP_WHO_INHERITS) {
+            return self;
+        }
         if self.inherited_object_type.take().is_some() && self.object_type.is_none() {
             self.kind = self.kind.plain();
         }
@@ -90,8 +93,10 @@ impl Rules<'_> {
         if parts.compound.is_some() || !is_inheritable_claim(ace.kind(), parts) {
             return acl;
         }
-        let stays = matches!(ace.kind(), AceKind::TrustLabel | AceKind::AccessFilter);
-        if stays && self.readings.contains(Readings::TRUST_AND_FILTERS_STAY) {
+        let is_trust_or_filter = matches!(ace.kind(), AceKind::TrustLabel | AceKind::AccessFilter);
+        if (is_trust_or_filter && self.readings.contains(Readings::TRUST_AND_FILTERS_STAY))
+            || (ace.kind() == AceKind::MandatoryLabel && self.readings.contains(Readings::LABELS_STAY))
+        {
             return acl;
         }
         let flags = ace.flags();
@@ -105,9 +110,13 @@ impl Rules<'_> {
         let is_last = flags.contains(AceFlags::NO_PROPAGATE_INHERIT);
         let source = InForce::of(ace.kind(), parts);
         let is_for_this = parts.inherited_object_type.is_none_or(|guid| self.object_types.contains(&guid));
-        let in_force = source.for_this_object().mapped(&self.mapping, self.readings).substituted(&self.substitutes);
+        let in_force =
+            source.for_this_object(self.readings).mapped(&self.mapping, self.readings).substituted(&self.substitutes);
         match self.kind {
             ObjectKind::Leaf if to_objects && is_for_this => in_force.add_to(acl, kept),
+            ObjectKind::Leaf if to_objects && self.readings.contains(Readings::LEAVES_KEEP_OTHER_TYPES) => {
+                source.add_to(acl, kept | passed_on | AceFlags::INHERIT_ONLY)
+            }
             ObjectKind::Leaf => acl,
             ObjectKind::Container if is_last && to_containers && is_for_this => in_force.add_to(acl, kept),
             ObjectKind::Container if is_last => acl,
@@ -116,6 +125,9 @@ impl Rules<'_> {
             }
             ObjectKind::Container if to_containers && is_for_this => {
                 source.add_to(in_force.add_to(acl, kept), kept | passed_on | AceFlags::INHERIT_ONLY)
+            }
+            ObjectKind::Container if !is_for_this && self.readings.contains(Readings::CONTAINERS_DROP_OTHER_TYPES) => {
+                acl
             }
             ObjectKind::Container if to_containers || to_objects => {
                 source.add_to(acl, kept | passed_on | AceFlags::INHERIT_ONLY)

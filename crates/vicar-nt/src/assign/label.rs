@@ -3,6 +3,8 @@
 //! # Source
 //! MS-DTYP 2.5.3.4.1; learn.microsoft.com, "Mandatory Integrity Control".
 
+use core::cmp::Ordering;
+
 use crate::acl::{Ace, AceFlags, AceKind, Acl, AclRef};
 use crate::assign::list::{Given, Outcome, Rules, build};
 use crate::assign::{AssignFlags, NewObject};
@@ -17,13 +19,16 @@ const NO_WRITE_UP: u32 = 1;
 ///
 /// # Errors
 /// [`NtStatus::PRIVILEGE_NOT_HELD`].
-pub(super) fn may_give(object: &NewObject<'_>, given: Given<'_>) -> Result<(), NtStatus> {
+pub(super) fn may_give(object: &NewObject<'_>, given: Given<'_>, readings: Readings) -> Result<(), NtStatus> {
     let Given::List(list) = given else { return Ok(()) };
     if object.flags.contains(AssignFlags::AVOID_PRIVILEGE_CHECK) {
         return Ok(());
     }
     let privileges = object.token.privileges();
-    let is_free = |ace: &Ace<'_>| matches!(ace.kind(), AceKind::MandatoryLabel | AceKind::ResourceAttribute);
+    let labels_are_free = !readings.contains(Readings::LABELS_NEED_SECURITY_PRIVILEGE);
+    let is_free = |ace: &Ace<'_>| {
+        ace.kind() == AceKind::ResourceAttribute || (labels_are_free && ace.kind() == AceKind::MandatoryLabel)
+    };
     if !privileges.is_enabled(Privilege::Security) && !list.aces().all(|ace| is_free(&ace)) {
         return Err(NtStatus::PRIVILEGE_NOT_HELD);
     }
@@ -33,7 +38,8 @@ pub(super) fn may_give(object: &NewObject<'_>, given: Given<'_>) -> Result<(), N
         level.is_some_and(|level| level <= own)
     };
     let mut labels = list.aces().filter(|ace| ace.kind() == AceKind::MandatoryLabel);
-    if !privileges.is_enabled(Privilege::Relabel) && !labels.all(|ace| is_within(&ace)) {
+    let may_raise = privileges.is_enabled(Privilege::Relabel) || readings.contains(Readings::LABELS_ABOVE_ARE_FREE);
+    if !may_raise && !labels.all(|ace| is_within(&ace)) {
         return Err(NtStatus::PRIVILEGE_NOT_HELD);
     }
     Ok(())
@@ -111,9 +117,12 @@ fn stamp(object: &NewObject<'_>, readings: Readings) -> Option<(IntegrityLevel, 
     let own = object.token.integrity().unwrap_or(IntegrityLevel::UNTRUSTED);
     if policy != 0 {
         Some((own, policy))
-    } else if own < IntegrityLevel::MEDIUM && !readings.contains(Readings::LOW_CREATORS_DO_NOT_LABEL) {
-        Some((own, NO_WRITE_UP))
     } else {
-        None
+        let labels = match own.cmp(&IntegrityLevel::MEDIUM) {
+            Ordering::Less => !readings.contains(Readings::LOW_CREATORS_DO_NOT_LABEL),
+            Ordering::Equal => false,
+            Ordering::Greater => readings.contains(Readings::HIGH_CREATORS_LABEL),
+        };
+        labels.then_some((own, NO_WRITE_UP))
     }
 }

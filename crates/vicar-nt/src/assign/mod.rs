@@ -138,7 +138,7 @@ pub fn assign_by(object: &NewObject<'_>, readings: Readings) -> Result<Descripto
         Sacl::List(list) => Given::List(list),
     });
     let parent_sacl = object.parent.map_or(AclRef::EMPTY, |parent| parent.sacl().entries());
-    label::may_give(object, given_sacl)?;
+    label::may_give(object, given_sacl, readings)?;
     let rules = object.sacl_rules(control, substitutes, readings);
     let sacl = rules.compute(given_sacl, parent_sacl, None)?;
     let sacl = label::complete(object, &rules, sacl, given_sacl, parent_sacl)?;

@@ -19,6 +19,8 @@ bitflags::bitflags! {
         const DENY = 2;
         const RESTRICTING = 4;
         const PACKAGE = 8;
+        /// By the other reading of a rule only. It answers nothing, and lets nobody say that the SID surely is not there.
+        const BY_READING = 16;
     }
 }
 
@@ -64,9 +66,8 @@ impl PreparedToken {
         if let Some(package) = state.app_container() {
             hold(*package.package(), Holding::PACKAGE);
             hold(well_known::ALL_RESTRICTED_APPLICATION_PACKAGES, Holding::PACKAGE);
-            if !package.is_lpac() {
-                hold(well_known::ALL_APPLICATION_PACKAGES, Holding::PACKAGE);
-            }
+            let of_all = if package.is_lpac() { Holding::BY_READING } else { Holding::PACKAGE };
+            hold(well_known::ALL_APPLICATION_PACKAGES, of_all);
             let capabilities = package.capabilities().iter();
             for capability in capabilities.filter(|capability| capability.attributes.counts_for_allow()) {
                 hold(capability.sid, Holding::PACKAGE);

@@ -46,6 +46,23 @@ pub fn inherit_again(
     object_types: &[Guid],
     mapping: &GenericMapping,
 ) -> Result<Descriptor, NtStatus> {
+    inherit_again_by(object, parent, lists, kind, object_types, mapping, Readings::empty())
+}
+
+/// As [`inherit_again`], with some uncertain rules read the other way: those of inheritance, as for
+/// [`assign_by`](crate::assign::assign_by).
+///
+/// # Errors
+/// As [`inherit_again`].
+pub fn inherit_again_by(
+    object: DescriptorRef<'_>,
+    parent: DescriptorRef<'_>,
+    lists: Lists,
+    kind: ObjectKind,
+    object_types: &[Guid],
+    mapping: &GenericMapping,
+    readings: Readings,
+) -> Result<Descriptor, NtStatus> {
     let owner: Sid = object.owner().map_or(well_known::CREATOR_OWNER, |sid| sid.to_sid());
     let group: Sid = object.group().map_or(well_known::CREATOR_GROUP, |sid| sid.to_sid());
     let rules = Rules {
@@ -56,7 +73,7 @@ pub fn inherit_again(
         object_types,
         mapping: *mapping,
         substitutes: Substitutes { owner: &owner, group: &group },
-        readings: Readings::empty(),
+        readings,
         server: None,
     };
     let control = object.control();
@@ -202,8 +219,20 @@ pub fn propagate<'t, T: Tree>(
     lists: Lists,
     mapping: &GenericMapping,
 ) -> Propagation<'t, T> {
+    propagate_by(tree, root, descriptor, lists, mapping, Readings::empty())
+}
+
+/// As [`propagate()`], with some uncertain rules read the other way, as for [`inherit_again_by`].
+pub fn propagate_by<'t, T: Tree>(
+    tree: &'t T,
+    root: T::Id,
+    descriptor: Descriptor,
+    lists: Lists,
+    mapping: &GenericMapping,
+    readings: Readings,
+) -> Propagation<'t, T> {
     let waiting = tree.children(&root).into_iter().rev().map(|member| (member, descriptor.clone())).collect();
-    Propagation { tree, lists, mapping: *mapping, waiting }
+    Propagation { tree, lists, mapping: *mapping, readings, waiting }
 }
 
 /// The objects in a container, each with the descriptor it has to get.
@@ -215,6 +244,7 @@ pub struct Propagation<'t, T: Tree> {
     tree: &'t T,
     lists: Lists,
     mapping: GenericMapping,
+    readings: Readings,
     /// With the new descriptor of the container each stands in.
     waiting: Vec<(Member<T::Id>, Descriptor)>,
 }
@@ -233,7 +263,8 @@ impl<T: Tree> Iterator for Propagation<'_, T> {
         if descriptor.as_ref().control().contains(protected) {
             return Some(Ok(Updated { id, descriptor, update: Update::Protected }));
         }
-        let new = inherit_again(descriptor.as_ref(), parent.as_ref(), self.lists, kind, &[], &self.mapping);
+        let (object, parent) = (descriptor.as_ref(), parent.as_ref());
+        let new = inherit_again_by(object, parent, self.lists, kind, &[], &self.mapping, self.readings);
         let new = match new {
             Ok(new) => new,
             Err(status) => return Some(Err((id, status))),

@@ -2,9 +2,10 @@
 
 use crate::acl::{Acl, Canonical};
 use crate::assign::ObjectKind;
-use crate::change::{Change, Lists, SecurityInformation, SetFlags, inherit_again, set};
+use crate::change::{Change, Lists, SecurityInformation, SetFlags, inherit_again_by, set_by};
 use crate::descriptor::{Control, Dacl, Descriptor, DescriptorRef, Sacl};
 use crate::guid::Guid;
+use crate::reading::Readings;
 use crate::status::NtStatus;
 
 /// Makes the descriptor an object has after a change that keeps inheritance right.
@@ -18,7 +19,7 @@ use crate::status::NtStatus;
 /// - `object_types`: the types of the object, for entries that only some type inherits.
 ///
 /// # Errors
-/// - Those of [`set()`].
+/// - Those of [`set()`](crate::change::set()).
 ///
 /// # NT
 /// `SetSecurityInfo`, `SetNamedSecurityInfo`, before they store the descriptor and [propagate](crate::change::propagate) it.
@@ -31,6 +32,20 @@ pub fn merge(
     parent: Option<DescriptorRef<'_>>,
     kind: ObjectKind,
     object_types: &[Guid],
+) -> Result<Descriptor, NtStatus> {
+    merge_by(change, parent, kind, object_types, Readings::empty())
+}
+
+/// As [`merge()`], with some uncertain rules read the other way, as for [`set_by`] and [`inherit_again_by`].
+///
+/// # Errors
+/// - Those of [`set()`](crate::change::set()).
+pub fn merge_by(
+    change: &Change<'_>,
+    parent: Option<DescriptorRef<'_>>,
+    kind: ObjectKind,
+    object_types: &[Guid],
+    readings: Readings,
 ) -> Result<Descriptor, NtStatus> {
     let asked = change.parts.expanded();
     let protects = |bit| asked.contains(bit);
@@ -49,7 +64,7 @@ pub fn merge(
         protects(SecurityInformation::PROTECTED_DACL),
         protects(SecurityInformation::PROTECTED_SACL),
     )?;
-    let stored = set(&Change { new: new.as_ref(), flags, ..*change })?;
+    let stored = set_by(&Change { new: new.as_ref(), flags, ..*change }, readings)?;
     let lists = match (asked.contains(SecurityInformation::DACL), asked.wants_sacl()) {
         (true, true) => Some(Lists::Both),
         (true, false) => Some(Lists::Dacl),
@@ -60,7 +75,7 @@ pub fn merge(
     let parent = parent.unwrap_or(nothing.as_ref());
     let joined = match lists {
         None => stored,
-        Some(lists) => inherit_again(stored.as_ref(), parent, lists, kind, object_types, &change.mapping)?,
+        Some(lists) => inherit_again_by(stored.as_ref(), parent, lists, kind, object_types, &change.mapping, readings)?,
     };
     match asked.contains(SecurityInformation::DACL) {
         true => in_order(joined, change),

@@ -12,10 +12,12 @@ mod query;
 mod sacl;
 mod set;
 
-pub use inherited::{Lists, Member, Propagation, Tree, Update, Updated, inherit_again, propagate};
-pub use merge::merge;
+pub use inherited::{
+    Lists, Member, Propagation, Tree, Update, Updated, inherit_again, inherit_again_by, propagate, propagate_by,
+};
+pub use merge::{merge, merge_by};
 pub use query::query;
-pub use set::{Change, SetFlags, set};
+pub use set::{Change, SetFlags, set, set_by};
 
 use crate::acl::{AceKind, Role};
 use crate::mask::AccessMask;

@@ -73,6 +73,16 @@ pub struct Change<'a> {
 #[doc(alias = "SeSetSecurityDescriptorInfo")]
 #[doc(alias = "SeSetSecurityDescriptorInfoEx")]
 pub fn set(change: &Change<'_>) -> Result<Descriptor, NtStatus> {
+    set_by(change, Readings::empty())
+}
+
+/// As [`set()`], with some uncertain rules read the other way.
+///
+/// Of them all only [`Readings::DENY_ONLY_USER_OWNS`] and [`Readings::AUDIT_WITHOUT_SYSTEM_SECURITY`] are about this.
+///
+/// # Errors
+/// - Those of [`set()`].
+pub fn set_by(change: &Change<'_>, readings: Readings) -> Result<Descriptor, NtStatus> {
     let current = change.current.ok_or(NtStatus::NO_SECURITY_ON_OBJECT)?;
     let parts = change.parts.expanded();
     for both in [
@@ -89,7 +99,7 @@ pub fn set(change: &Change<'_>) -> Result<Descriptor, NtStatus> {
     }
     let mut owner = current.owner().map(|owner| owner.to_sid());
     if parts.contains(SecurityInformation::OWNER) {
-        owner = Some(change.new_owner()?);
+        owner = Some(change.new_owner(readings)?);
     } else {
         out = out.control(current.control().intersection(Control::OWNER_DEFAULTED));
     }
@@ -105,7 +115,7 @@ pub fn set(change: &Change<'_>) -> Result<Descriptor, NtStatus> {
     if let Some(group) = group {
         out = out.group(group);
     }
-    let rules = change.rules();
+    let rules = change.rules(readings);
     let (dacl, bits) = match parts.contains(SecurityInformation::DACL) {
         true => dacl(change, &current, &rules)?,
         false => (held(current.dacl()), current.control().intersection(KEPT_OF_DACL)),
@@ -225,16 +235,17 @@ impl Keeping {
 }
 
 impl<'a> Change<'a> {
-    fn new_owner(&self) -> Result<Sid, NtStatus> {
+    fn new_owner(&self, readings: Readings) -> Result<Sid, NtStatus> {
         let owner = self.new.owner().ok_or(NtStatus::INVALID_OWNER)?.to_sid();
         let may_name = self.flags.contains(SetFlags::AVOID_OWNER_CHECK)
             || self.token.may_own_as(&owner)
+            || (readings.contains(Readings::DENY_ONLY_USER_OWNS) && self.token.user().sid == owner)
             || self.token.privileges().is_enabled(Privilege::Restore);
         if may_name { Ok(owner) } else { Err(NtStatus::INVALID_OWNER) }
     }
 
     /// How a given entry is stored: in force, its rights are mapped; creators stay creators.
-    const fn rules(&self) -> Rules<'a> {
+    const fn rules(&self, readings: Readings) -> Rules<'a> {
         Rules {
             is_auto: false,
             is_default: false,
@@ -243,7 +254,7 @@ impl<'a> Change<'a> {
             object_types: &[],
             mapping: self.mapping,
             substitutes: Substitutes { owner: &well_known::CREATOR_OWNER, group: &well_known::CREATOR_GROUP },
-            readings: Readings::empty(),
+            readings,
             server: None,
         }
     }

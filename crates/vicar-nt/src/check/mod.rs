@@ -41,6 +41,7 @@ pub use step::{AceOutcome, CallerRule, IntegrityOutcome, Step};
 use crate::descriptor::{Dacl, DescriptorRef};
 use crate::mask::AccessMask;
 use crate::privilege::{Privilege, PrivilegeMask};
+use crate::reading::Readings;
 use crate::status::NtStatus;
 use crate::token::TokenState;
 use object_types::{Node, Tree};
@@ -148,8 +149,10 @@ pub fn decide_each(request: &AccessRequest<'_>) -> Result<Vec<NodeAnswer>, Denia
     let walk = Walk { may_stop: false, ..opened.walk };
     let opened = Prepared { walk, ..opened };
     let mut nodes = vec![Node::new(opened.limit); count];
+    let stays_below = request.options.readings.contains(Readings::DENIALS_DO_NOT_CLIMB);
     let read = match (request.object_types, &mut nodes[..]) {
         ([], [object]) => opened.read(object, &mut ()),
+        (types, nodes) if stays_below => opened.read(&mut Tree::without_climbing(types, nodes), &mut ()),
         (types, nodes) => opened.read(&mut Tree::new(types, nodes), &mut ()),
     };
     if let Err(refusal) = read {

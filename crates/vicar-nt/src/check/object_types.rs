@@ -123,11 +123,18 @@ pub(super) struct Tree<'n, 't> {
     types: &'t [ObjectType],
     /// One for each type.
     nodes: &'n mut [Node],
+    /// Whether what is denied to a node is denied to those above it.
+    denials_climb: bool,
 }
 
 impl<'n, 't> Tree<'n, 't> {
     pub(super) fn new(types: &'t [ObjectType], nodes: &'n mut [Node]) -> Self {
-        Self { types, nodes }
+        Self { types, nodes, denials_climb: true }
+    }
+
+    /// The same, with what is denied to a node left to those above it.
+    pub(super) fn without_climbing(types: &'t [ObjectType], nodes: &'n mut [Node]) -> Self {
+        Self { types, nodes, denials_climb: false }
     }
 
     fn level(&self, at: usize) -> u16 {
@@ -203,6 +210,9 @@ impl Nodes for Tree<'_, '_> {
     #[inline(never)]
     fn deny(&mut self, at: usize, mask: AccessMask) -> AccessMask {
         let moved = self.move_below(at, |node| node.deny(0, mask));
+        if !self.denials_climb {
+            return moved;
+        }
         let mut from = at;
         while let Some(parent) = self.parent(from) {
             if let Some(node) = self.nodes.get_mut(parent) {

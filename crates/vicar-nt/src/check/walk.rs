@@ -312,14 +312,23 @@ impl<'a, M: Members<'a>> Walk<'_, 'a, M> {
         } else if pass == Pass::Normal
             && effect == Effect::Allow
             && self.token.app_container().is_some()
-            && self.members.is_package(key)
-            && !(self.request.options.readings.contains(Readings::RESTRICTED_PACKAGES_ARE_LPAC)
-                && key.sid() == well_known::ALL_RESTRICTED_APPLICATION_PACKAGES
-                && !self.token.is_lpac())
+            && self.is_package(key)
         {
             Match::Package
         } else {
             Match::Nobody
+        }
+    }
+
+    fn is_package(&self, key: Key<'_>) -> bool {
+        let (sid, readings) = (key.sid(), self.request.options.readings);
+        if sid == well_known::ALL_RESTRICTED_APPLICATION_PACKAGES {
+            !readings.contains(Readings::RESTRICTED_PACKAGES_ARE_LPAC) || self.token.is_lpac()
+        } else if sid == well_known::ALL_APPLICATION_PACKAGES && readings.contains(Readings::LPAC_IS_AMONG_ALL_PACKAGES)
+        {
+            true
+        } else {
+            self.members.is_package(key)
         }
     }
 

@@ -12,7 +12,7 @@ use crate::guid::Guid;
 use crate::mask::RequestedMask;
 use crate::reading::Readings;
 use crate::sddl::cursor::Cursor;
-use crate::sddl::error::{PrintError, Problem, SddlError, Unprintable};
+use crate::sddl::error::{Problem, SddlError, Unprintable};
 use crate::sddl::{List, attribute, condition, condition_text, rights, sid};
 use crate::sid::Sid;
 use crate::well_known;
@@ -142,29 +142,32 @@ fn parse_data(cursor: &mut Cursor<'_>, kind: AceKind, domain: Option<&Sid>) -> R
     Ok(data)
 }
 
-/// Writes one entry.
-pub(super) fn print(out: &mut String, index: u16, ace: &Ace<'_>, domain: Option<&Sid>) -> Result<(), PrintError> {
-    let failed = |reason| PrintError { index, reason };
-    let no_type = failed(Unprintable::AceType(ace.kind().number()));
+/// Writes one entry, or a part of it before it turns out to have no text.
+///
+/// # Errors
+/// Why it has no text form.
+pub(super) fn print(
+    out: &mut String,
+    ace: &Ace<'_>,
+    domain: Option<&Sid>,
+    readings: Readings,
+) -> Result<(), Unprintable> {
+    let no_type = Unprintable::AceType(ace.kind().number());
     let (name, _) = TYPES.iter().find(|(_, kind)| *kind == ace.kind()).ok_or(no_type)?;
     let parts = ace.parts().ok_or(no_type)?;
+    if ace.kind().role() == Role::Alarm && readings.contains(Readings::ALARMS_HAVE_NO_TEXT) {
+        return Err(no_type);
+    }
     out.push('(');
     out.push_str(name);
     out.push(';');
-    let is_filter = ace.kind() == AceKind::AccessFilter;
-    for (name, _) in FLAGS.iter().filter(|(_, flag)| ace.flags().contains(*flag)) {
-        // One bit has two names.
-        let is_other_name = if is_filter { *name == "SA" } else { *name == "TP" };
-        if !is_other_name {
-            out.push_str(name);
-        }
-    }
+    print_flags(out, ace.flags(), ace.kind() == AceKind::AccessFilter, readings);
     out.push(';');
     let names = match ace.kind() == AceKind::MandatoryLabel {
         true => rights::Names::Label,
         false => rights::Names::General,
     };
-    rights::print(out, parts.mask.0, names);
+    rights::print(out, parts.mask.0, names, readings);
     for guid in [parts.object_type, parts.inherited_object_type] {
         out.push(';');
         if let Some(guid) = guid {
@@ -178,14 +181,29 @@ pub(super) fn print(out: &mut String, index: u16, ace: &Ace<'_>, domain: Option<
         Data::None => {}
         Data::Condition => {
             out.push(';');
-            let text = condition::print(parts.data, domain).ok_or(failed(Unprintable::Condition))?;
-            out.push_str(&text);
+            out.push_str(&condition::print(parts.data, domain).ok_or(Unprintable::Condition)?);
         }
         Data::Claim => {
             out.push(';');
-            attribute::print(out, parts.data, domain).ok_or(failed(Unprintable::ResourceAttribute))?;
+            attribute::print(out, parts.data, domain).ok_or(Unprintable::ResourceAttribute)?;
         }
     }
     out.push(')');
     Ok(())
+}
+
+fn print_flags(out: &mut String, flags: AceFlags, is_filter: bool, readings: Readings) {
+    if flags.is_empty() {
+        return;
+    }
+    // One bit has two names.
+    let other_name = if is_filter { "SA" } else { "TP" };
+    let names = FLAGS.iter().filter(|(name, flag)| flags.contains(*flag) && *name != other_name);
+    if !readings.contains(Readings::FLAGS_IN_BIT_ORDER) {
+        names.for_each(|(name, _)| out.push_str(name));
+        return;
+    }
+    for bit in AceFlags::all() {
+        names.clone().filter(|(_, flag)| *flag == bit).for_each(|(name, _)| out.push_str(name));
+    }
 }

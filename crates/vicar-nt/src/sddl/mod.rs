@@ -169,6 +169,17 @@ fn parse_list(
 /// # Source
 /// MS-DTYP 2.5.1.
 pub fn print(descriptor: DescriptorRef<'_>, domain: Option<&Sid>) -> Result<String, PrintError> {
+    print_by(descriptor, domain, Readings::empty())
+}
+
+/// As [`print()`], with the other reading of uncertain rules.
+///
+/// Of them all only [`Readings::FLAGS_IN_BIT_ORDER`], [`Readings::KEY_WRITE_IN_LETTERS`],
+/// [`Readings::LEAVE_OUT_WHAT_HAS_NO_TEXT`] and [`Readings::ALARMS_HAVE_NO_TEXT`] are about this.
+///
+/// # Errors
+/// As [`print()`]; none with [`Readings::LEAVE_OUT_WHAT_HAS_NO_TEXT`].
+pub fn print_by(descriptor: DescriptorRef<'_>, domain: Option<&Sid>, readings: Readings) -> Result<String, PrintError> {
     let mut out = String::new();
     if let Some(owner) = descriptor.owner() {
         out.push_str("O:");
@@ -180,13 +191,13 @@ pub fn print(descriptor: DescriptorRef<'_>, domain: Option<&Sid>) -> Result<Stri
     }
     match descriptor.dacl() {
         Dacl::Absent => {}
-        Dacl::Null => print_list(&mut out, &descriptor, List::Dacl, None, domain)?,
-        Dacl::List(acl) => print_list(&mut out, &descriptor, List::Dacl, Some(acl), domain)?,
+        Dacl::Null => print_list(&mut out, &descriptor, List::Dacl, None, domain, readings)?,
+        Dacl::List(acl) => print_list(&mut out, &descriptor, List::Dacl, Some(acl), domain, readings)?,
     }
     match descriptor.sacl() {
         Sacl::Absent => {}
-        Sacl::Null => print_list(&mut out, &descriptor, List::Sacl, None, domain)?,
-        Sacl::List(acl) => print_list(&mut out, &descriptor, List::Sacl, Some(acl), domain)?,
+        Sacl::Null => print_list(&mut out, &descriptor, List::Sacl, None, domain, readings)?,
+        Sacl::List(acl) => print_list(&mut out, &descriptor, List::Sacl, Some(acl), domain, readings)?,
     }
     Ok(out)
 }
@@ -197,6 +208,7 @@ fn print_list(
     list: List,
     acl: Option<AclRef<'_>>,
     domain: Option<&Sid>,
+    readings: Readings,
 ) -> Result<(), PrintError> {
     out.push_str(match list {
         List::Dacl => "D:",
@@ -211,7 +223,15 @@ fn print_list(
         out.push_str("NO_ACCESS_CONTROL");
         return Ok(());
     };
-    (0u16..).zip(acl.aces()).try_for_each(|(index, entry)| ace::print(out, index, &entry, domain))
+    for (index, entry) in (0u16..).zip(acl.aces()) {
+        let before = out.len();
+        match ace::print(out, &entry, domain, readings) {
+            Ok(()) => {}
+            Err(_) if readings.contains(Readings::LEAVE_OUT_WHAT_HAS_NO_TEXT) => out.truncate(before),
+            Err(reason) => return Err(PrintError { index, reason }),
+        }
+    }
+    Ok(())
 }
 
 /// Reads one SID from text, in the forms SDDL allows; the whole text must be the SID.
@@ -268,7 +288,7 @@ pub fn parse_rights(text: &str) -> Result<RequestedMask, SddlError> {
 #[must_use]
 pub fn print_rights(mask: RequestedMask) -> String {
     let mut out = String::new();
-    rights::print(&mut out, mask.0, rights::Names::General);
+    rights::print(&mut out, mask.0, rights::Names::General, Readings::empty());
     out
 }
 

@@ -5,6 +5,7 @@
 
 use alloc::string::String;
 
+use crate::reading::Readings;
 use crate::sddl::cursor::{Cursor, is_white};
 use crate::sddl::error::{Problem, SddlError};
 use crate::sddl::hex;
@@ -48,9 +49,11 @@ static WHOLE: Table = &[
     ("FX", 0x12_00A0),
     ("KA", 0xF_003F),
     ("KR", 0x2_0019),
-    ("KW", 0x2_0006),
+    ("KW", KEY_WRITE),
     ("KX", 0x2_0019),
 ];
+
+const KEY_WRITE: u32 = 0x2_0006;
 
 static LABEL: Table = &[("NW", 1), ("NR", 2), ("NX", 4)];
 
@@ -103,12 +106,13 @@ fn number(text: &str) -> Option<u32> {
 }
 
 /// Writes a mask: as one name, as letters if every bit has some, else as a number. Zero is nothing.
-pub(super) fn print(out: &mut String, mask: u32, names: Names) {
+pub(super) fn print(out: &mut String, mask: u32, names: Names, readings: Readings) {
     let (whole, letters): (Table, Table) = match names {
         Names::General => (WHOLE, LETTERS),
         Names::Label => (&[], LABEL),
     };
-    if let Some((name, _)) = whole.iter().find(|(_, bits)| *bits == mask) {
+    let has_no_name = mask == KEY_WRITE && readings.contains(Readings::KEY_WRITE_IN_LETTERS);
+    if let Some((name, _)) = whole.iter().find(|(_, bits)| *bits == mask && !has_no_name) {
         out.push_str(name);
         return;
     }

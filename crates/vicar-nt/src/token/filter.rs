@@ -52,7 +52,8 @@ const LUA_PRIVILEGES: [Privilege; 5] = [
 ];
 
 /// Groups an administrator does not have who has not elevated: built in, and of a domain.
-const LUA_BUILTIN: [u32; 11] = [544, 547, 548, 549, 550, 551, 552, 553, 554, 556, 569];
+const LUA_BUILTIN: [u32; 11] = [544, 547, 548, 549, 550, 551, REPLICATORS, 553, 554, 556, 569];
+const REPLICATORS: u32 = 552;
 const LUA_DOMAIN: [u32; 7] = [498, 512, 516, 517, 518, 519, 520];
 
 impl TokenState {
@@ -78,7 +79,7 @@ impl TokenState {
 
     /// As [`TokenState::filter`], with the other reading of uncertain rules.
     ///
-    /// Of them all only [`Readings::LUA_KEEPS_DOMAIN_GROUPS`] is about this.
+    /// Of them all only [`Readings::LUA_KEEPS_DOMAIN_GROUPS`] and [`Readings::LUA_KEEPS_REPLICATORS`] are about this.
     ///
     /// # Errors
     /// As [`TokenState::filter`].
@@ -145,9 +146,10 @@ fn disabled(group: &Group) -> Group {
 
 fn is_powerful(sid: &Sid, readings: Readings) -> bool {
     let spares_domains = readings.contains(Readings::LUA_KEEPS_DOMAIN_GROUPS);
+    let spared = if readings.contains(Readings::LUA_KEEPS_REPLICATORS) { Some(REPLICATORS) } else { None };
     let mut subs = sid.sub_authorities();
     match (sid.authority(), subs.next(), sid.rid()) {
-        (5, Some(32), Some(rid)) => LUA_BUILTIN.contains(&rid),
+        (5, Some(32), Some(rid)) => spared != Some(rid) && LUA_BUILTIN.contains(&rid),
         (5, Some(21), Some(rid)) => !spares_domains && LUA_DOMAIN.contains(&rid),
         _ => false,
     }

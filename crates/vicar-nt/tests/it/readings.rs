@@ -2,8 +2,13 @@
 
 use vicar_nt::acl::{Acl, ApplicationData, Entry, Inheritance};
 use vicar_nt::assign::{AssignFlags, NewObject, ObjectKind, assign, assign_by};
+use vicar_nt::batch::{PreparedSubject, PreparedToken, Question, decide_prepared};
+use vicar_nt::change::{
+    Change, Lists, Member, SecurityInformation, SetFlags, Tree, inherit_again_by, merge_by, propagate_by, set_by,
+};
 use vicar_nt::check::{
-    AccessMode, AccessRequest, AuditedBy, CentralPolicy, CentralRule, CheckOptions, Subject, audit, decide,
+    AccessMode, AccessRequest, AuditedBy, CentralPolicy, CentralRule, CheckOptions, ObjectType, Subject, audit, decide,
+    decide_each,
 };
 use vicar_nt::claim::{Claim, ClaimFlags, ClaimType, Value};
 use vicar_nt::descriptor::{Dacl, Descriptor};
@@ -11,10 +16,12 @@ use vicar_nt::privilege::{LuidAndAttributes, Need, PrivilegeAttributes, Privileg
 use vicar_nt::token::{Builder, Filter, FilterFlags, TokenState};
 use vicar_nt::utf16::{Utf16, encode};
 use vicar_nt::{
-    GenericMapping, GroupAttributes, IntegrityLevel, NtStatus, Privilege, Readings, RequestedMask, Sid, sddl,
+    GenericMapping, GroupAttributes, Guid, IntegrityLevel, NtStatus, Privilege, Readings, RequestedMask, Sid, sddl,
     well_known,
 };
 
+const A1: &str = "00000000-0000-0000-0000-0000000000a1";
+const A2: &str = "00000000-0000-0000-0000-0000000000a2";
 const MAXIMUM: u32 = 0x0200_0000;
 
 fn me() -> Builder {
@@ -298,15 +305,26 @@ fn section_6_a_refused_maximum() {
 
 /// The descriptor of a new file, both ways.
 fn assigned(reading: Readings, token: Builder, parent: &str, creator: &str) -> [Result<String, NtStatus>; 2] {
+    made(reading, token, parent, creator, ObjectKind::Leaf)
+}
+
+/// The descriptor of a new object of type [`A1`], both ways.
+fn made(
+    reading: Readings,
+    token: Builder,
+    parent: &str,
+    creator: &str,
+    kind: ObjectKind,
+) -> [Result<String, NtStatus>; 2] {
     let token = token.primary_group(well_known::EVERYONE).build().unwrap();
     let (parent, creator) = (sd(parent), sd(creator));
     let object = NewObject {
         parent: Some(parent.as_ref()),
         creator: Some(creator.as_ref()),
         token: &token,
-        kind: ObjectKind::Leaf,
+        kind,
         flags: AssignFlags::empty(),
-        object_types: &[],
+        object_types: &[A1.parse().unwrap()],
         mapping: GenericMapping::FILE,
         server: None,
     };
@@ -406,4 +424,260 @@ fn section_2_2_slack_of_entries_for_types_without_types() {
         (list.revision(), list.as_bytes().len())
     };
     assert_eq!([Readings::empty(), Readings::NO_SLACK_FOR_TYPES].map(read), [(4, 32), (2, 28)]);
+}
+
+/// The text of a descriptor, both ways.
+fn printed(reading: Readings, object: &Descriptor) -> [Option<String>; 2] {
+    [Readings::empty(), reading].map(|readings| sddl::print_by(object.as_ref(), None, readings).ok())
+}
+
+/// As text, both ways.
+fn retold(reading: Readings, text: &str) -> [String; 2] {
+    printed(reading, &sd(text)).map(|text| text.unwrap())
+}
+
+#[test]
+fn section_2_2_the_order_of_flags() {
+    let reading = Readings::FLAGS_IN_BIT_ORDER;
+    let all = "S:(AU;OICINPIOIDSAFACR;FR;;;WD)";
+    assert_eq!(retold(reading, all), [all, "S:(AU;OICINPIOIDCRSAFA;FR;;;WD)"]);
+    let filter = "S:(FL;OIFACRTP;FR;;;WD;(a))";
+    assert_eq!(retold(reading, filter), [filter, "S:(FL;OICRTPFA;FR;;;WD;(a))"]);
+    let critical = "D:(A;OICR;FR;;;WD)(A;;FR;;;WD)";
+    assert_eq!(retold(reading, critical), [critical, critical]);
+    for text in retold(reading, all).iter().chain(&retold(reading, filter)) {
+        assert!([sd(all), sd(filter)].contains(&sd(text)), "{text}: either order is read");
+    }
+}
+
+#[test]
+fn section_2_3_the_rights_to_write_a_key() {
+    let reading = Readings::KEY_WRITE_IN_LETTERS;
+    assert_eq!(retold(reading, "D:(A;;0x20006;;;WD)"), ["D:(A;;KW;;;WD)", "D:(A;;DCLCRC;;;WD)"]);
+    assert_eq!(sd("D:(A;;KW;;;WD)"), sd("D:(A;;DCLCRC;;;WD)"));
+    let others = "D:(A;;KA;;;WD)(A;;KR;;;WD)(A;;FW;;;WD)(A;;DCLC;;;WD)";
+    assert_eq!(retold(reading, others), [others, others]);
+}
+
+#[test]
+fn section_2_7_entries_without_a_text_form() {
+    let reading = Readings::LEAVE_OUT_WHAT_HAS_NO_TEXT;
+    let everyone = &well_known::EVERYONE;
+    let plain = |mask| Entry::allow(everyone, RequestedMask(mask));
+    let data = ApplicationData::new(b"resource manager").unwrap();
+    let foreign = Acl::builder().with(plain(1)).with(plain(2).with_application_data(data)).with(plain(4));
+    let object = |acl: vicar_nt::acl::AclBuilder| Descriptor::builder().dacl(acl.build().unwrap()).build().unwrap();
+    let left = Some("D:(A;;CC;;;WD)(A;;LC;;;WD)".to_owned());
+    assert_eq!(printed(reading, &object(foreign)), [None, left.clone()]);
+    let unknown = Acl::builder().with(plain(1)).parse_entry(&[0x77, 0, 4, 0]).unwrap().with(plain(4));
+    assert_eq!(printed(reading, &object(unknown)), [None, left]);
+    let everything = "O:SYG:SYD:P(XA;;FR;;;WD;(a))S:(RA;;;;;WD;(\"p\",TU,0x0,3))";
+    assert_eq!(retold(reading, everything), [everything, everything]);
+}
+
+#[test]
+fn section_2_7_alarms() {
+    let typed = format!("S:(OL;SA;FR;{A1};;WD)(AU;SA;FR;;;WD)");
+    for (alarm, left) in [("S:(AL;SA;FR;;;WD)", "S:"), (typed.as_str(), "S:(AU;SA;FR;;;WD)")] {
+        assert_eq!(printed(Readings::ALARMS_HAVE_NO_TEXT, &sd(alarm)), [Some(alarm.to_owned()), None]);
+        let both = Readings::ALARMS_HAVE_NO_TEXT | Readings::LEAVE_OUT_WHAT_HAS_NO_TEXT;
+        assert_eq!(retold(both, alarm), [alarm, left]);
+    }
+    let error = sddl::print_by(sd("S:(AL;SA;FR;;;WD)").as_ref(), None, Readings::ALARMS_HAVE_NO_TEXT).unwrap_err();
+    assert_eq!((error.index, error.reason), (0, sddl::Unprintable::AceType(3)));
+}
+
+#[test]
+fn section_7_replicators_of_an_administrator_who_has_not_elevated() {
+    let [replicators, backup] = [552, 551].map(|rid| Sid::new(5, &[32, rid]).unwrap());
+    let token = [replicators, backup]
+        .into_iter()
+        .fold(me(), |token, group| token.group(group, GroupAttributes::ALWAYS_ENABLED));
+    let token = token.build().unwrap();
+    let filter = Filter { flags: FilterFlags::LUA_TOKEN, disable: &[], delete: &[], restrict: &[] };
+    let counts = [Readings::empty(), Readings::LUA_KEEPS_REPLICATORS].map(|readings| {
+        let weak = token.filter_by(&filter, readings).unwrap();
+        [replicators, backup].map(|group| weak.counts_for_allow(group.as_ref()))
+    });
+    assert_eq!(counts, [[false, false], [true, false]]);
+}
+
+fn text(text: &str) -> Result<String, NtStatus> {
+    Ok(text.to_owned())
+}
+
+#[test]
+fn section_5_3_containers_and_entries_of_other_types() {
+    let reading = Readings::CONTAINERS_DROP_OTHER_TYPES;
+    let on = |parent: &str, kind| made(reading, me(), &format!("D:(A;OICI;FR;;;SY){parent}"), "", kind);
+    let other = format!("(OA;OICI;RP;;{A2};WD)");
+    let carried = format!("D:(A;OICI;FR;;;SY)(OA;OICIIO;RP;;{A2};WD)");
+    assert_eq!(on(&other, ObjectKind::Container), [text(&carried), text("D:(A;OICI;FR;;;SY)")]);
+    assert_eq!(on(&other, ObjectKind::Leaf), [text("D:(A;;FR;;;SY)"), text("D:(A;;FR;;;SY)")]);
+    let own = format!("(OA;CI;RP;{A2};{A1};WD)");
+    let kept = format!("D:(A;OICI;FR;;;SY)(OA;;RP;{A2};;WD)(OA;CIIO;RP;{A2};{A1};WD)");
+    assert_eq!(on(&own, ObjectKind::Container), [text(&kept), text(&kept)]);
+}
+
+#[test]
+fn section_5_3_leaves_and_entries_of_other_types() {
+    let reading = Readings::LEAVES_KEEP_OTHER_TYPES;
+    let on = |parent: &str, kind| made(reading, me(), &format!("D:(A;OI;FR;;;SY){parent}"), "", kind);
+    let kept = format!("D:(A;;FR;;;SY)(OA;OIIO;RP;;{A2};WD)");
+    assert_eq!(on(&format!("(OA;OI;RP;;{A2};WD)"), ObjectKind::Leaf), [text("D:(A;;FR;;;SY)"), text(&kept)]);
+    // Containers alone inherit this one.
+    let none = text("D:(A;;FR;;;SY)");
+    assert_eq!(on(&format!("(OA;CI;RP;;{A2};WD)"), ObjectKind::Leaf), [none.clone(), none]);
+    let own = text("D:(A;;FR;;;SY)(A;;RP;;;WD)");
+    assert_eq!(on(&format!("(OA;OI;RP;;{A1};WD)"), ObjectKind::Leaf), [own.clone(), own]);
+}
+
+#[test]
+fn section_5_3_whether_an_inherited_entry_says_who_inherits_it() {
+    let reading = Readings::ENTRIES_KEEP_WHO_INHERITS;
+    let parent = format!("D:(OA;CI;RP;{A2};{A1};WD)");
+    let both = format!("D:(OA;;RP;{A2};;WD)(OA;CIIO;RP;{A2};{A1};WD)");
+    assert_eq!(made(reading, me(), &parent, "", ObjectKind::Container), [text(&both), text(&parent)]);
+    let parent = format!("D:(OA;OI;RP;{A2};{A1};WD)");
+    let [plain, kept] = [format!("D:(OA;;RP;{A2};;WD)"), format!("D:(OA;;RP;{A2};{A1};WD)")];
+    assert_eq!(made(reading, me(), &parent, "", ObjectKind::Leaf), [text(&plain), text(&kept)]);
+    // An entry that names no type but that one becomes a plain entry all the same.
+    let parent = format!("D:(OA;OI;RP;;{A1};WD)");
+    assert_eq!(made(reading, me(), &parent, "", ObjectKind::Leaf), [text("D:(A;;RP;;;WD)"), text("D:(A;;RP;;;WD)")]);
+}
+
+#[test]
+fn section_5_4_the_label_of_what_a_high_creator_makes() {
+    let reading = Readings::HIGH_CREATORS_LABEL;
+    let high = me().integrity(IntegrityLevel::HIGH);
+    assert_eq!(assigned(reading, high, "", ""), [text(""), text("S:(ML;;NW;;;HI)")]);
+    assert_eq!(assigned(reading, me(), "", ""), [text(""), text("")]);
+}
+
+#[test]
+fn section_5_4_a_label_above_the_creator() {
+    let reading = Readings::LABELS_ABOVE_ARE_FREE;
+    let label = "S:(ML;;NW;;;SI)";
+    assert_eq!(assigned(reading, me(), "", label), [Err(NtStatus::PRIVILEGE_NOT_HELD), text(label)]);
+    let audit = "S:(AU;SA;FR;;;WD)";
+    assert_eq!(assigned(reading, me(), "", audit), [const { Err(NtStatus::PRIVILEGE_NOT_HELD) }; 2]);
+}
+
+#[test]
+fn section_5_4_what_a_label_needs() {
+    let reading = Readings::LABELS_NEED_SECURITY_PRIVILEGE;
+    let label = "S:(ML;;NW;;;LW)";
+    assert_eq!(assigned(reading, me(), "", label), [text(label), Err(NtStatus::PRIVILEGE_NOT_HELD)]);
+    let auditor = me().privilege(Privilege::Security, PrivilegeState::Enabled);
+    assert_eq!(assigned(reading, auditor, "", label), [text(label), text(label)]);
+    let attribute = "S:(RA;;;;;WD;(\"p\",TU,0x0,3))";
+    assert_eq!(assigned(reading, me(), "", attribute), [text(attribute), text(attribute)]);
+}
+
+#[test]
+fn section_5_4_the_label_of_a_parent() {
+    let reading = Readings::LABELS_STAY;
+    let parent = "S:(ML;OI;NW;;;LW)(SP;OI;;;;S-1-17-1)";
+    let all = text("S:(ML;;NW;;;LW)(SP;;;;;S-1-17-1)");
+    assert_eq!(assigned(reading, me(), parent, ""), [all, text("S:(SP;;;;;S-1-17-1)")]);
+}
+
+#[test]
+fn section_3_10_less_privileged_packages_among_all() {
+    let reading = Readings::LPAC_IS_AMONG_ALL_PACKAGES;
+    let object = "O:SYG:SYD:(A;;0x1;;;WD)(A;;0x1;;;AC)";
+    assert_eq!(both(reading, package().less_privileged(), object, 1), [DENIED, Ok(1)]);
+    assert_eq!(both(reading, package(), object, 1), [Ok(1), Ok(1)]);
+    assert_eq!(both(reading, me(), "O:SYG:SYD:(A;;0x1;;;AC)", 1), [DENIED, DENIED]);
+    let token = package().less_privileged().build().unwrap();
+    let (token, object) = (PreparedToken::new(&token), sd(object));
+    let prepared = [Readings::empty(), reading].map(|readings| {
+        let options = CheckOptions { readings, ..CheckOptions::STANDARD };
+        let question = Question { options, ..Question::new(RequestedMask(1), GenericMapping::FILE) };
+        decide_prepared(PreparedSubject::itself(&token), &question, Some(object.as_ref())).is_ok()
+    });
+    assert_eq!(prepared, [false, true]);
+}
+
+#[test]
+fn section_3_12_how_far_a_denial_reaches() {
+    let token = me().build().unwrap();
+    let object = sd(&format!("O:SYG:SYD:(OD;;0x80000;{A2};;WD)(A;;0xa0000;;;WD)"));
+    let types =
+        [(0, "00000000-0000-0000-0000-0000000000a0"), (1, A1), (2, A2), (1, "00000000-0000-0000-0000-0000000000a3")]
+            .map(|(level, guid)| ObjectType { level, guid: guid.parse::<Guid>().unwrap() });
+    let answers = [Readings::empty(), Readings::DENIALS_DO_NOT_CLIMB].map(|readings| {
+        let options = CheckOptions { readings, ..CheckOptions::STANDARD };
+        let request = AccessRequest {
+            options,
+            object_types: &types,
+            ..AccessRequest::new(
+                Subject::itself(&token),
+                object.as_ref(),
+                RequestedMask(0xA_0000),
+                GenericMapping::DIRECTORY_SERVICE,
+            )
+        };
+        assert!(decide(&request).is_err(), "the one answer about all is a denial either way");
+        let each = decide_each(&request).unwrap();
+        each.iter().map(|node| (node.status == NtStatus::SUCCESS, node.granted.bits())).collect::<Vec<_>>()
+    });
+    let (no, yes) = ((false, 0x2_0000), (true, 0xA_0000));
+    assert_eq!(answers, [vec![no, no, no, yes], vec![yes, yes, no, yes]]);
+}
+
+/// A folder with one object in it.
+struct Folder(Descriptor);
+
+impl Tree for Folder {
+    type Id = u32;
+
+    fn children(&self, of: &u32) -> Vec<Member<u32>> {
+        let child = Member { id: of + 1, descriptor: self.0.clone(), kind: ObjectKind::Leaf };
+        if *of == 0 { vec![child] } else { Vec::new() }
+    }
+}
+
+#[test]
+fn what_changes_and_propagates_is_read_the_other_way_too() {
+    let (reading, file) = (Readings::AUDIT_WITHOUT_SYSTEM_SECURITY, GenericMapping::FILE);
+    let (object, parent) = (sd("O:SYG:SY"), sd("S:(AU;OISA;0x1000001;;;WD)"));
+    let token = me().build().unwrap();
+    let both = [Readings::empty(), reading];
+    let print = |new: &Descriptor| sddl::print(new.as_ref(), None).unwrap();
+    let again = both.map(|readings| {
+        let (object, parent) = (object.as_ref(), parent.as_ref());
+        print(&inherit_again_by(object, parent, Lists::Sacl, ObjectKind::Leaf, &[], &file, readings).unwrap())
+    });
+    let inherited = ["O:SYG:SYS:AI(AU;IDSA;0x1000001;;;WD)", "O:SYG:SYS:AI(AU;IDSA;CC;;;WD)"];
+    assert_eq!(again, inherited);
+    let propagated = both.map(|readings| {
+        let folder = Folder(object.clone());
+        let all: Vec<_> = propagate_by(&folder, 0, parent.clone(), Lists::Sacl, &file, readings).collect();
+        print(&all[0].as_ref().unwrap().descriptor)
+    });
+    assert_eq!(propagated, inherited);
+    let new = sd("S:(AU;SA;0x1000001;;;WD)");
+    let change = Change {
+        current: Some(object.as_ref()),
+        new: new.as_ref(),
+        parts: SecurityInformation::SACL,
+        flags: SetFlags::AVOID_PRIVILEGE_CHECK,
+        token: &token,
+        mapping: file,
+    };
+    let set = both.map(|readings| print(&set_by(&change, readings).unwrap()));
+    assert_eq!(set, ["O:SYG:SYS:(AU;SA;0x1000001;;;WD)", "O:SYG:SYS:(AU;SA;CC;;;WD)"]);
+    let merged =
+        both.map(|readings| print(&merge_by(&change, Some(parent.as_ref()), ObjectKind::Leaf, &[], readings).unwrap()));
+    assert_eq!(
+        merged,
+        ["O:SYG:SYS:AI(AU;SA;0x1000001;;;WD)(AU;IDSA;0x1000001;;;WD)", "O:SYG:SYS:AI(AU;SA;CC;;;WD)(AU;IDSA;CC;;;WD)",]
+    );
+    let owner = GroupAttributes::ALWAYS_ENABLED | GroupAttributes::OWNER;
+    let weak = me().group(well_known::USERS, owner).owner(well_known::USERS).user_deny_only().build().unwrap();
+    let new = sd("O:S-1-22-1-1");
+    let change = Change { new: new.as_ref(), parts: SecurityInformation::OWNER, token: &weak, ..change };
+    let owned = [Readings::empty(), Readings::DENY_ONLY_USER_OWNS].map(|readings| set_by(&change, readings).is_ok());
+    assert_eq!(owned, [false, true]);
 }
