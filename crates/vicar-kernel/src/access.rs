@@ -2,12 +2,13 @@
 //!
 //! [`SubjectContext::access_check`] asks `vicar-nt` about both tokens at once and passes its answer on; the level of the
 //! client is part of the question, so a client that may only be identified opens nothing. [`ThreadRef::holds`] captures the
-//! calling thread for one question. Nothing is decided here.
+//! calling thread for one question. Nothing is decided here; what sources leave open is read as the
+//! [`Policy`](crate::Policy) of the tokens' system says.
 
 use vicar_nt::check::{AccessMode, AccessRequest, Api, CheckOptions, decide};
 use vicar_nt::descriptor::DescriptorRef;
 use vicar_nt::privilege::PrivilegeMask;
-use vicar_nt::{AccessMask, GenericMapping, NtStatus, Privilege, RequestedMask};
+use vicar_nt::{AccessMask, GenericMapping, NtStatus, Privilege, Readings, RequestedMask};
 
 use crate::subject::{LockedSubject, SubjectContext};
 use crate::thread::ThreadRef;
@@ -59,7 +60,7 @@ impl SubjectContext {
         if access.mode == AccessMode::User {
             self.note_use();
         }
-        check(&self.lock(), access, Api::SeAccessCheck)
+        check(&self.lock(), access, Api::SeAccessCheck, self.primary().system().policy().readings)
     }
 }
 
@@ -80,11 +81,11 @@ impl TokenRef {
     #[doc(alias = "NtAccessCheck")]
     #[doc(alias = "AccessCheck")]
     pub fn access_check(&self, access: &Access<'_>) -> Result<Granted, NtStatus> {
-        check(&LockedSubject::of_token(self), access, Api::NtAccessCheck)
+        check(&LockedSubject::of_token(self), access, Api::NtAccessCheck, self.system().policy().readings)
     }
 }
 
-fn check(locked: &LockedSubject, access: &Access<'_>, api: Api) -> Result<Granted, NtStatus> {
+fn check(locked: &LockedSubject, access: &Access<'_>, api: Api, readings: Readings) -> Result<Granted, NtStatus> {
     let request = AccessRequest {
         subject: locked.subject(),
         descriptor: access.descriptor,
@@ -96,7 +97,7 @@ fn check(locked: &LockedSubject, access: &Access<'_>, api: Api) -> Result<Grante
         object_types: &[],
         self_sid: None,
         policies: &[],
-        options: CheckOptions::STANDARD,
+        options: CheckOptions { readings, ..CheckOptions::STANDARD },
     };
     let grant = decide(&request).map_err(|denial| denial.status())?;
     Ok(Granted { mask: grant.mask(), privileges: grant.privileges_used() })

@@ -5,8 +5,8 @@
 //! when a thread wears it with copy on open: the opener gets a copy, and the thread wears that copy from then on. There is
 //! no handle table and no number here; what holds a handle is a value.
 
-use vicar_nt::check::{AccessRequest, decide};
-use vicar_nt::privilege::{LuidAndAttributes, Need, check_token};
+use vicar_nt::check::{AccessRequest, CheckOptions, decide};
+use vicar_nt::privilege::{LuidAndAttributes, Need, check_token_by};
 use vicar_nt::token::{Filter, GroupChange};
 use vicar_nt::{AccessMask, GenericMapping, NtStatus, Privilege, RequestedMask, Sid};
 
@@ -106,8 +106,9 @@ impl TokenHandle {
     fn open_checked(token: &TokenRef, subject: &SubjectContext, desired: RequestedMask) -> Result<Self, NtStatus> {
         let locked = subject.lock();
         let descriptor = token.descriptor()?.as_ref();
+        let options = CheckOptions { readings: token.system().policy().readings, ..CheckOptions::STANDARD };
         let request = AccessRequest::new(locked.subject(), descriptor, desired, GenericMapping::TOKEN);
-        let access = decide(&request).map_err(|denial| denial.status())?.mask();
+        let access = decide(&AccessRequest { options, ..request }).map_err(|denial| denial.status())?.mask();
         Ok(Self { token: token.clone(), access })
     }
 
@@ -309,7 +310,7 @@ impl TokenHandle {
     #[doc(alias = "NtPrivilegeCheck")]
     pub fn privilege_check(&self, wanted: &mut [LuidAndAttributes], need: Need) -> Result<bool, NtStatus> {
         let token = self.demand(right::QUERY)?;
-        check_token(&token.state(), token.level(), wanted, need)
+        check_token_by(&token.state(), token.level(), wanted, need, token.system().policy().readings)
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use vicar_nt::check::{AccessRequest, decide};
+use vicar_nt::check::{AccessRequest, CheckOptions, decide};
 use vicar_nt::{AccessMask, GenericMapping, NtStatus, RequestedMask, sddl};
 
 use crate::handle::TokenHandle;
@@ -222,8 +222,9 @@ impl Handles {
         }
         let descriptor = sddl::parse(&text, None).map_err(|_| NtStatus::INVALID_SECURITY_DESCR)?;
         let locked = caller.lock();
+        let options = CheckOptions { readings: thread.system().policy().readings, ..CheckOptions::STANDARD };
         let request = AccessRequest::new(locked.subject(), descriptor.as_ref(), desired, THREAD_MAPPING);
-        let access = decide(&request).map_err(|denial| denial.status())?.mask();
+        let access = decide(&AccessRequest { options, ..request }).map_err(|denial| denial.status())?.mask();
         self.add_thread(thread, access)
     }
 

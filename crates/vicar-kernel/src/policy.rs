@@ -2,8 +2,10 @@
 //!
 //! A [`Profile`] chooses the rules that existed in one generation of Windows. A [`Policy`] answers, by name, every question
 //! that the public sources leave open or answer differently; [`Policy::strict`] takes the side that allows less. Neither
-//! has a default value, so a system always says which one it runs under.
+//! has a default value, so a system always says which one it runs under. What is open about access checks, filters and
+//! inheritance has its names in `vicar-nt`; the policy carries them.
 
+use vicar_nt::Readings;
 use vicar_nt::token::PowerfulPrivileges;
 
 /// The generation of Windows whose impersonation rules apply.
@@ -193,6 +195,11 @@ pub struct Policy {
     pub raising: Raising,
     /// Opening a thread's token.
     pub thread_query: ThreadQuery,
+    /// The rules of access checks, privilege checks, filters and inheritance that are read the other way.
+    ///
+    /// None is, under either policy: each rule is read as Windows was seen to do it, and where nothing was seen, as the
+    /// strict side has it.
+    pub readings: Readings,
 }
 
 impl Policy {
@@ -216,6 +223,7 @@ impl Policy {
             missing_routine: MissingRoutine::NotFound,
             raising: Raising::Refused,
             thread_query: ThreadQuery::Full,
+            readings: Readings::empty(),
         }
     }
 
@@ -236,6 +244,7 @@ impl Policy {
             missing_routine: MissingRoutine::InsufficientResources,
             raising: Raising::AsTheGateSays,
             thread_query: ThreadQuery::Limited,
+            readings: Readings::empty(),
         }
     }
 }

@@ -238,7 +238,7 @@ impl SubjectContext {
         if mode == AccessMode::User {
             self.note_use();
         }
-        privilege::check(&self.lock().subject(), wanted, need, mode)
+        privilege::check_by(&self.lock().subject(), wanted, need, mode, self.primary.system().policy().readings)
     }
 
     /// Says whether one privilege is in force.

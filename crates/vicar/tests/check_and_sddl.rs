@@ -459,3 +459,34 @@ fn a_whole_question_can_be_explained() {
     assert!(text.contains("refused by user rules; passes by kernel rules"), "{text}");
     assert_eq!(ask(r#","colour":1"#, "kernel").status.code(), Some(2));
 }
+
+#[test]
+fn rules_are_read_the_other_way_by_name() {
+    let text = |args: &[&str]| {
+        let output = vicar(args, "");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let key = ["sddl", "--canonical", "D:(A;;0x20006;;;WD)"];
+    assert_eq!(text(&key), (Some(0), "D:(A;;KW;;;WD)".to_owned()));
+    let letters = (Some(0), "D:(A;;DCLCRC;;;WD)".to_owned());
+    for name in ["KEY_WRITE_IN_LETTERS", "key_write_in_letters"] {
+        assert_eq!(text(&[&key[..], &["--reading", name]].concat()), letters);
+    }
+    assert_eq!(text(&[&key[..], &["--reading", "NONE_SUCH"]].concat()).0, Some(2));
+    let owner = ["check", "--user", "BU", "--desired", "RC", "--sddl", "O:BUG:SYD:(A;OICIIO;0x1;;;OW)"];
+    assert_eq!(text(&owner).0, Some(0));
+    let other = ["--reading", "INHERITED_OWNER_RIGHTS", "--reading", "KEY_WRITE_IN_LETTERS"];
+    assert_eq!(text(&[&owner[..], &other].concat()).0, Some(1));
+    let label = ["assign", "--token", r#"{"user":"BU","il":"HI"}"#, "--parent", "D:(A;OI;FR;;;WD)"];
+    assert_eq!(text(&label).1, "O:BUG:BUD:(A;;FR;;;WD)");
+    let labelled = text(&[&label[..], &["--reading", "HIGH_CREATORS_LABEL"]].concat());
+    assert_eq!(labelled.1, "O:BUG:BUD:(A;;FR;;;WD)S:(ML;;NW;;;HI)");
+    let line = r#"{"id":1,"sddl":"O:BUG:SYD:(A;OICIIO;0x1;;;OW)","desired":"RC","token":{"user":"BU"}}"#;
+    let answers = |args: &[&str]| String::from_utf8(vicar(args, line).stdout).unwrap();
+    assert!(answers(&["check", "--jsonl"]).contains("granted"));
+    assert!(answers(&["check", "--jsonl", "--reading", "INHERITED_OWNER_RIGHTS"]).contains("STATUS_ACCESS_DENIED"));
+    let help = text(&["check", "--help"]).1;
+    for (name, _) in vicar_nt::Readings::all().iter_names() {
+        assert!(help.contains(name), "{name}");
+    }
+}

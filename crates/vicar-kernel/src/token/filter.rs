@@ -58,7 +58,7 @@ impl TokenRef {
         let source = self.state();
         let more = filter.restrict.len().saturating_mul(size_of::<Group>());
         let charge = Token::charge_with(self.system(), source.state(), more)?;
-        let state = source.state().filter(filter)?;
+        let state = source.state().filter_by(filter, self.system().policy().readings)?;
         Ok(self.child(charge, state))
     }
 

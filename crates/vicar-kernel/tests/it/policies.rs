@@ -1,10 +1,15 @@
 //! The cases that a policy decides, under the strict and under the compatible policy, side by side.
 
-use vicar_kernel::{ClientContext, Locality, Outcome, Policy, Profile, Qos, Reach, SubjectContext};
-use vicar_nt::{ImpersonationLevel, NtStatus};
+use vicar_kernel::access::Access;
+use vicar_kernel::{ClientContext, Locality, Outcome, Policy, Profile, Qos, Reach, SubjectContext, TokenHandle};
+use vicar_nt::check::AccessMode;
+use vicar_nt::privilege::Need;
+use vicar_nt::token::{Filter, FilterFlags, TokenState};
+use vicar_nt::{GenericMapping, GroupAttributes, ImpersonationLevel, NtStatus, Readings, RequestedMask};
 
 use crate::fixture::{
     Anonymous, DYNAMIC, Delegation, Identification, Imp, Local, POLICY, Remote, STATIC, Who, World, at, enabled, imp,
+    user_a,
 };
 
 fn worlds() -> [World; 2] {
@@ -146,4 +151,72 @@ fn every_case_holds_under_the_compatible_policy_too() {
     let passed = text.lines().find_map(|line| line.strip_prefix("test result: ok. "));
     let passed: usize = passed.and_then(|rest| rest.split(' ').next()).unwrap().parse().unwrap();
     assert!(passed > 380, "{passed} ran");
+}
+
+/// Two systems that differ in one rule of `vicar-nt`.
+fn reading(reading: Readings) -> [World; 2] {
+    [Readings::empty(), reading].map(|readings| {
+        let mut policy = Policy::strict();
+        policy.readings = readings;
+        World::with(Profile::V4, policy)
+    })
+}
+
+#[test]
+fn no_rule_is_read_the_other_way_unless_it_is_asked_for() {
+    for policy in [Policy::strict(), Policy::compatible()] {
+        assert!(policy.readings.is_empty());
+    }
+}
+
+#[test]
+fn access_checks_read_uncertain_rules_as_the_system_says() {
+    // An entry for OWNER RIGHTS that is only there to be inherited.
+    let text = format!("O:{0}G:SYD:(A;OICIIO;0x1;;;OW)", user_a());
+    let descriptor = vicar_nt::sddl::parse(&text, None).unwrap();
+    let access = Access {
+        descriptor: Some(descriptor.as_ref()),
+        desired: RequestedMask(0x2_0000),
+        previously_granted: RequestedMask::NONE,
+        mapping: GenericMapping::FILE,
+        mode: AccessMode::User,
+    };
+    let [granted, denied] = reading(Readings::INHERITED_OWNER_RIGHTS).map(|world| {
+        let as_itself = SubjectContext::capture(&world.thread(Who::A)).access_check(&access).map(|it| it.mask.bits());
+        let handed = world.imp(Who::A, Imp).access_check(&access).map(|it| it.mask.bits());
+        assert_eq!(as_itself, handed);
+        as_itself
+    });
+    assert_eq!((granted, denied), (Ok(0x2_0000), Err(NtStatus::ACCESS_DENIED)));
+}
+
+#[test]
+fn handles_are_opened_as_the_system_reads_the_rules() {
+    // Adjusting privileges is writing, which a label forbids from below.
+    let opened = reading(Readings::NO_LEVEL_IS_MEDIUM).map(|world| {
+        let without_level = world.token_of(TokenState::builder(user_a()).no_integrity(), 1, 1);
+        let subject = SubjectContext::from_parts(None, Imp, without_level);
+        TokenHandle::open(&world.token(Who::A), &subject, RequestedMask(0x20)).map(|_| ())
+    });
+    assert_eq!(opened, [Err(NtStatus::ACCESS_DENIED), Ok(())]);
+}
+
+#[test]
+fn filters_and_privilege_checks_read_uncertain_rules_as_the_system_says() {
+    let replicators = vicar_nt::Sid::new(5, &[32, 552]).unwrap();
+    let filter = Filter { flags: FilterFlags::LUA_TOKEN, disable: &[], delete: &[], restrict: &[] };
+    let counts = reading(Readings::LUA_KEEPS_REPLICATORS).map(|world| {
+        let state = TokenState::builder(user_a()).group(replicators, GroupAttributes::ALWAYS_ENABLED);
+        let token = world.token_of(state, 1, 1);
+        token.filter(&filter).unwrap().state().counts_for_allow(replicators.as_ref())
+    });
+    assert_eq!(counts, [false, true]);
+    let has_any = reading(Readings::EMPTY_LIST_HAS_ANY).map(|world| {
+        let subject = SubjectContext::capture(&world.thread(Who::A));
+        let by_handle = TokenHandle::open_unchecked(&world.imp(Who::A, Imp), RequestedMask(0x8));
+        let by_handle = by_handle.privilege_check(&mut [], Need::Any).unwrap();
+        assert_eq!(subject.privilege_check(&mut [], Need::Any, AccessMode::User), by_handle);
+        by_handle
+    });
+    assert_eq!(has_any, [false, true]);
 }

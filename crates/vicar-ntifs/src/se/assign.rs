@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ptr::null_mut;
 
 use vicar_nt::NtStatus;
-use vicar_nt::assign::{AssignFlags, NewObject, ObjectKind, assign};
+use vicar_nt::assign::{AssignFlags, NewObject, ObjectKind, assign_by};
 use vicar_nt::descriptor::{Control, DescriptorRef};
 
 use crate::convert;
@@ -65,13 +65,16 @@ fn assign_security(call: &Call, asked: &Asked) -> Result<(), NtStatus> {
     let (parent, explicit) = (block(call, asked.parent)?, block(call, asked.explicit)?);
     let (parent, creator) = (parse(parent.as_ref())?, parse(explicit.as_ref())?);
     let state = subject::effective(call, asked.subject)?;
-    let owner = subject::view(call, asked.subject, |subject| *subject.primary().state().default_owner());
-    let owner = owner.ok_or(NtStatus::INVALID_PARAMETER)?;
+    let of_primary = subject::view(call, asked.subject, |subject| {
+        let primary = subject.primary();
+        (*primary.state().default_owner(), primary.system().policy().readings)
+    });
+    let (owner, readings) = of_primary.ok_or(NtStatus::INVALID_PARAMETER)?;
     // Only a creator that asks for it gets entries for its clients through this server.
     let names_server = creator.is_some_and(|creator| creator.control().contains(Control::SERVER_SECURITY));
     let server = names_server.then_some(owner);
     let object_type = ptr::read(asked.object_type).map(convert::guid);
-    let descriptor = assign(&NewObject {
+    let asked_for = NewObject {
         parent,
         creator,
         token: &state,
@@ -80,7 +83,8 @@ fn assign_security(call: &Call, asked: &Asked) -> Result<(), NtStatus> {
         object_types: object_type.as_slice(),
         mapping: convert::mapping(mapping),
         server: server.as_ref(),
-    })?;
+    };
+    let descriptor = assign_by(&asked_for, readings)?;
     let block = pool::allocate(call, descriptor.as_bytes().len(), TAG, 0)?;
     ptr::write_bytes(block, descriptor.as_bytes());
     ptr::write(asked.new, block);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use vicar_kernel::SubjectContext;
 use vicar_nt::NtStatus;
-use vicar_nt::change::{Change, SecurityInformation, SetFlags, access_to_query, access_to_set, query, set};
+use vicar_nt::change::{Change, SecurityInformation, SetFlags, access_to_query, access_to_set, query, set_by};
 use vicar_nt::descriptor::{Control, DescriptorRef};
 
 use crate::convert;
@@ -75,14 +75,15 @@ fn replace(call: &Call, asked: &Asked) -> Result<(), NtStatus> {
     let new = ptr::descriptor(call, asked.new)?;
     let subject = SubjectContext::capture(&current::seat().host.thread);
     let state = subject.for_authorisation()?.state();
-    let descriptor = set(&Change {
+    let change = Change {
         current: Some(parse(&old)?),
         new: parse(&new)?,
         parts: SecurityInformation::from_bits_retain(parts),
         flags,
         token: &state,
         mapping: convert::mapping(mapping),
-    })?;
+    };
+    let descriptor = set_by(&change, subject.primary().system().policy().readings)?;
     let block = pool::allocate(call, descriptor.as_bytes().len(), TAG, 0)?;
     ptr::write_bytes(block, descriptor.as_bytes());
     ptr::write(asked.place, block);

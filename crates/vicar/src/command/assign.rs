@@ -2,15 +2,16 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
-use vicar_nt::assign::{AssignFlags, NewObject, ObjectKind, assign};
+use vicar_nt::assign::{AssignFlags, NewObject, ObjectKind, assign_by};
 use vicar_nt::descriptor::Descriptor;
 use vicar_nt::token::TokenState;
-use vicar_nt::{GenericMapping, Guid, NtStatus, Sid, sddl};
+use vicar_nt::{GenericMapping, Guid, NtStatus, Readings, Sid, sddl};
 
 use crate::command::check::{
     CaseError, MappingName, Mask, TokenCase, object, only_object, read_hex, read_mapping, read_mask, read_object_type,
     read_sddl, read_sid,
 };
+use crate::command::readings::ReadingArgs;
 use crate::command::sddl::{answer_lines, to_hex};
 use crate::command::strict_json;
 use crate::exit::Exit;
@@ -69,6 +70,8 @@ pub(crate) struct Args {
     /// Print bytes in hexadecimal instead of text.
     #[arg(long)]
     hex: bool,
+    #[command(flatten)]
+    readings: ReadingArgs,
 }
 
 /// A question as it stands in a line. What is not named here is notes, and ignored.
@@ -116,7 +119,8 @@ struct Question {
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Exit {
     if args.jsonl {
-        return answer_lines("vicar assign", answer_line);
+        let readings = args.readings.read();
+        return answer_lines("vicar assign", |line| answer_line(line, readings));
     }
     match args.answer() {
         Ok(Ok(text)) => {
@@ -135,7 +139,7 @@ impl Args {
     /// Returns the descriptor as it is printed, or the status.
     fn answer(&self) -> Result<Result<String, NtStatus>, CaseError> {
         let domain = self.domain.as_deref().map(|text| read_sid("--domain", text, None)).transpose()?;
-        let domain = domain.as_ref();
+        let (domain, readings) = (domain.as_ref(), self.readings.read());
         let token = match (&self.token, &self.user) {
             (Some(json), _) => {
                 let json = strict_json::read(json.as_bytes()).map_err(|error| CaseError::wrong("--token", error))?;
@@ -144,19 +148,27 @@ impl Args {
             (None, user) => TokenCase::of(user.as_deref().unwrap_or(""))?,
         };
         let question = Question {
-            parent: self.parent.as_deref().map(|text| read_descriptor("--parent", text, domain)).transpose()?,
-            creator: self.creator.as_deref().map(|text| read_descriptor("--creator", text, domain)).transpose()?,
+            parent: self
+                .parent
+                .as_deref()
+                .map(|text| read_descriptor("--parent", text, domain, readings))
+                .transpose()?,
+            creator: self
+                .creator
+                .as_deref()
+                .map(|text| read_descriptor("--creator", text, domain, readings))
+                .transpose()?,
             token: token.read_creator(domain)?,
             kind: kind(self.container),
             mapping: read_mapping(&self.mapping)?,
             flags: read_flags(read_mask("--flags", &self.flags)?.0)?,
             object_types: self.object_types.iter().map(|text| read_guid(text)).collect::<Result<_, _>>()?,
         };
-        let descriptor = match question.answer() {
+        let descriptor = match question.answer(readings) {
             Ok(descriptor) => descriptor,
             Err(status) => return Ok(Err(status)),
         };
-        let text = match sddl::print(descriptor.as_ref(), domain) {
+        let text = match sddl::print_by(descriptor.as_ref(), domain, readings) {
             Ok(text) if !self.hex => text,
             // What has no text is still bytes.
             Ok(_) | Err(_) => to_hex(descriptor.as_bytes()),
@@ -166,12 +178,12 @@ impl Args {
 }
 
 impl Question {
-    fn from_line(line: &Line) -> Result<Self, CaseError> {
+    fn from_line(line: &Line, readings: Readings) -> Result<Self, CaseError> {
         let domain = line.domain.as_deref().map(|text| read_sid("domain", text, None)).transpose()?;
         let domain = domain.as_ref();
         let descriptor = |what: &str, hex: &Option<String>, text: &Option<String>| match (hex, text) {
             (Some(hex), _) => Descriptor::parse(&read_hex(what, hex)?).map(Some).map_err(CaseError::Malformed),
-            (None, Some(text)) => read_descriptor(what, text, domain).map(Some),
+            (None, Some(text)) => read_descriptor(what, text, domain, readings).map(Some),
             (None, None) => Ok(None),
         };
         let types: &[String] = match &line.object_type {
@@ -190,8 +202,8 @@ impl Question {
         })
     }
 
-    fn answer(&self) -> Result<Descriptor, NtStatus> {
-        assign(&NewObject {
+    fn answer(&self, readings: Readings) -> Result<Descriptor, NtStatus> {
+        let object = NewObject {
             parent: self.parent.as_ref().map(Descriptor::as_ref),
             creator: self.creator.as_ref().map(Descriptor::as_ref),
             token: &self.token,
@@ -200,15 +212,16 @@ impl Question {
             object_types: &self.object_types,
             mapping: self.mapping,
             server: None,
-        })
+        };
+        assign_by(&object, readings)
     }
 }
 
 /// Answers one line.
-fn answer_line(line: &Json) -> Map<String, Json> {
+fn answer_line(line: &Json, readings: Readings) -> Map<String, Json> {
     let line = Line::deserialize(line).map_err(|error| CaseError::Wrong(error.to_string()));
-    match line.and_then(|line| Question::from_line(&line)) {
-        Ok(question) => match question.answer() {
+    match line.and_then(|line| Question::from_line(&line, readings)) {
+        Ok(question) => match question.answer(readings) {
             Ok(descriptor) => object([("hex", json!(to_hex(descriptor.as_bytes())))]),
             Err(status) => object([("status", json!(status.to_string()))]),
         },
@@ -232,9 +245,9 @@ fn read_guid(text: &str) -> Result<Guid, CaseError> {
 }
 
 /// Reads a descriptor as text, or in hexadecimal, which starts with its revision.
-fn read_descriptor(what: &str, text: &str, domain: Option<&Sid>) -> Result<Descriptor, CaseError> {
+fn read_descriptor(what: &str, text: &str, domain: Option<&Sid>, readings: Readings) -> Result<Descriptor, CaseError> {
     if text.starts_with("01") {
         return Descriptor::parse(&read_hex(what, text)?).map_err(CaseError::Malformed);
     }
-    read_sddl(what, text, domain)
+    read_sddl(what, text, domain, readings)
 }

@@ -11,8 +11,9 @@ use vicar_nt::check::{Api, ObjectType, decide, decide_each, explain, remedies};
 use vicar_nt::descriptor::Descriptor;
 use vicar_nt::privilege::PrivilegeState;
 use vicar_nt::token::TokenState;
-use vicar_nt::{GroupAttributes, Sid};
+use vicar_nt::{GroupAttributes, Readings, Sid};
 
+use crate::command::readings::ReadingArgs;
 use crate::command::strict_json;
 use crate::exit::Exit;
 use case::{Case, CaseLine, Parts};
@@ -122,12 +123,14 @@ pub(crate) struct Args {
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    readings: ReadingArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Exit {
     if args.jsonl {
-        return stream();
+        return stream(args.readings.read());
     }
     match args.case() {
         Ok(case) => answer(&case, args.explain, args.json),
@@ -140,12 +143,12 @@ impl Args {
         if let Some(json) = &self.case {
             let line = strict_json::read(json.as_bytes()).map_err(|error| CaseError::wrong("--case", error))?;
             let line = CaseLine::deserialize(&line).map_err(|error| CaseError::wrong("--case", error))?;
-            return Case::from_line(line);
+            return Case::from_line(line, self.readings.read());
         }
         let domain = self.domain.as_deref().map(|text| read_sid("--domain", text, None)).transpose()?;
         let domain = domain.as_ref();
         let descriptor = match (&self.sddl, &self.sd_hex) {
-            (Some(text), _) => read_sddl("--sddl", text, domain)?,
+            (Some(text), _) => read_sddl("--sddl", text, domain, self.readings.read())?,
             (None, Some(hex)) => Descriptor::parse(&read_hex("--sd-hex", hex)?).map_err(CaseError::Malformed)?,
             (None, None) => return Err(CaseError::Wrong("give --sddl or --sd-hex".to_owned())),
         };
@@ -160,6 +163,7 @@ impl Args {
             self_sid: self.self_sid.as_deref().map(|text| read_sid("--self-sid", text, domain)).transpose()?,
             token: self.token(domain)?,
             level: (!self.primary).then(|| self.level.level()),
+            readings: self.readings.read(),
         })
     }
 
@@ -257,14 +261,14 @@ fn answer(case: &Case, wants_steps: bool, wants_json: bool) -> Exit {
 }
 
 /// Answers questions line by line.
-fn stream() -> Exit {
-    crate::command::sddl::answer_lines("vicar check", answer_line)
+fn stream(readings: Readings) -> Exit {
+    crate::command::sddl::answer_lines("vicar check", |line| answer_line(line, readings))
 }
 
 /// Answers one line.
-fn answer_line(line: &Json) -> Map<String, Json> {
+fn answer_line(line: &Json, readings: Readings) -> Map<String, Json> {
     let case = CaseLine::deserialize(line).map_err(|error| CaseError::Wrong(error.to_string()));
-    match case.and_then(Case::from_line) {
+    match case.and_then(|case| Case::from_line(case, readings)) {
         Ok(case) => answer_case(&case),
         Err(error) => match error.status() {
             Some(status) => object([("status", json!(status.to_string())), ("detail", json!(error.to_string()))]),

@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod passwd;
 pub(crate) mod prove;
+mod readings;
 pub(crate) mod run;
 pub(crate) mod sddl;
 pub(crate) mod serve;

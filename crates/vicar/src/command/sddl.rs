@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader, Write};
 use ariadne::{Config, IndexType, Label, Report, ReportKind, Source};
 use serde_json::{Map, Value as Json, json};
 use vicar_nt::descriptor::Descriptor;
-use vicar_nt::{Sid, sddl};
+use vicar_nt::{Readings, Sid, sddl};
 
+use crate::command::readings::ReadingArgs;
 use crate::command::strict_json;
 use crate::exit::Exit;
 
@@ -37,12 +38,15 @@ pub(crate) struct Args {
     /// The domain that aliases such as DA belong to.
     #[arg(long, value_name = "SID", conflicts_with = "jsonl")]
     domain: Option<String>,
+    #[command(flatten)]
+    readings: ReadingArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Exit {
     if args.jsonl {
-        return answer_lines("vicar sddl", answer_line);
+        let readings = args.readings.read();
+        return answer_lines("vicar sddl", |line| answer_line(line, readings));
     }
     let domain = match args.domain.as_deref().map(|text| sddl::parse_sid(text, None)).transpose() {
         Ok(domain) => domain,
@@ -51,9 +55,10 @@ pub(crate) fn run(args: Args) -> Exit {
             return Exit::CannotRun;
         }
     };
+    let readings = args.readings.read();
     match (&args.text, &args.hex) {
-        (Some(text), _) => match sddl::parse(text, domain.as_ref()) {
-            Ok(descriptor) if args.canonical => print_text(&descriptor, domain.as_ref()),
+        (Some(text), _) => match sddl::parse_by(text, domain.as_ref(), readings) {
+            Ok(descriptor) if args.canonical => print_text(&descriptor, domain.as_ref(), readings),
             Ok(descriptor) => {
                 println!("{}", to_hex(descriptor.as_bytes()));
                 Exit::Right
@@ -64,7 +69,7 @@ pub(crate) fn run(args: Args) -> Exit {
             }
         },
         (None, Some(hex)) => match from_hex(hex).map(|bytes| Descriptor::parse(&bytes)) {
-            Some(Ok(descriptor)) => print_text(&descriptor, domain.as_ref()),
+            Some(Ok(descriptor)) => print_text(&descriptor, domain.as_ref(), readings),
             Some(Err(error)) => {
                 eprintln!("vicar sddl: {error} ({})", error.status());
                 Exit::CannotRun
@@ -78,8 +83,8 @@ pub(crate) fn run(args: Args) -> Exit {
     }
 }
 
-fn print_text(descriptor: &Descriptor, domain: Option<&Sid>) -> Exit {
-    match sddl::print(descriptor.as_ref(), domain) {
+fn print_text(descriptor: &Descriptor, domain: Option<&Sid>, readings: Readings) -> Exit {
+    match sddl::print_by(descriptor.as_ref(), domain, readings) {
         Ok(text) => {
             println!("{text}");
             Exit::Right
@@ -106,7 +111,7 @@ pub(crate) fn point_at(text: &str, error: &sddl::SddlError) {
     }
 }
 
-fn answer_line(line: &Json) -> Map<String, Json> {
+fn answer_line(line: &Json, readings: Readings) -> Map<String, Json> {
     let mut out = Map::new();
     let mut fail = |error: String, at: Option<usize>| {
         out.insert("error".to_owned(), json!(error));
@@ -135,14 +140,14 @@ fn answer_line(line: &Json) -> Map<String, Json> {
         }
     };
     match (text, hex) {
-        (Some(text), _) => match sddl::parse(text, domain.as_ref()) {
+        (Some(text), _) => match sddl::parse_by(text, domain.as_ref(), readings) {
             Ok(descriptor) => {
                 out.insert("hex".to_owned(), json!(to_hex(descriptor.as_bytes())));
             }
             Err(error) => fail(error.problem.to_string(), Some(error.at)),
         },
         (None, Some(hex)) => match from_hex(hex).map(|bytes| Descriptor::parse(&bytes)) {
-            Some(Ok(descriptor)) => match sddl::print(descriptor.as_ref(), domain.as_ref()) {
+            Some(Ok(descriptor)) => match sddl::print_by(descriptor.as_ref(), domain.as_ref(), readings) {
                 Ok(text) => {
                     out.insert("sddl".to_owned(), json!(text));
                 }

@@ -9,7 +9,7 @@ use vicar_nt::check::{
 };
 use vicar_nt::descriptor::Descriptor;
 use vicar_nt::token::TokenState;
-use vicar_nt::{GenericMapping, Guid, ImpersonationLevel, NtStatus, ParseError, RequestedMask, Sid, sddl};
+use vicar_nt::{GenericMapping, Guid, ImpersonationLevel, NtStatus, ParseError, Readings, RequestedMask, Sid, sddl};
 
 use super::token::{TokenCase, null_is_default, only_object, only_text};
 use crate::command::sddl::point_at;
@@ -115,6 +115,8 @@ pub(super) struct Case {
     pub(super) level: Option<ImpersonationLevel>,
     /// The server that asks.
     server: TokenState,
+    /// The rules that are read the other way.
+    readings: Readings,
 }
 
 /// Why there is no question.
@@ -180,6 +182,7 @@ pub(super) struct Parts {
     pub(super) self_sid: Option<Sid>,
     pub(super) token: TokenState,
     pub(super) level: Option<ImpersonationLevel>,
+    pub(super) readings: Readings,
 }
 
 impl Case {
@@ -198,15 +201,16 @@ impl Case {
             token: parts.token,
             level: parts.level,
             server: server.map_err(|error| CaseError::wrong("server", error))?,
+            readings: parts.readings,
         })
     }
 
-    pub(super) fn from_line(line: CaseLine) -> Result<Self, CaseError> {
+    pub(super) fn from_line(line: CaseLine, readings: Readings) -> Result<Self, CaseError> {
         let domain = line.domain.as_deref().map(|text| read_sid("domain", text, None)).transpose()?;
         let domain = domain.as_ref();
         let descriptor = match (&line.sd_hex, &line.sddl) {
             (Some(hex), _) => Descriptor::parse(&read_hex("sd_hex", hex)?).map_err(CaseError::Malformed)?,
-            (None, Some(text)) => read_sddl("sddl", text, domain)?,
+            (None, Some(text)) => read_sddl("sddl", text, domain, readings)?,
             (None, None) => return Err(CaseError::Wrong("neither sddl nor sd_hex".to_owned())),
         };
         let object_types = line.object_types.unwrap_or_default();
@@ -230,6 +234,7 @@ impl Case {
             self_sid: line.self_sid.as_deref().map(|text| read_sid("self_sid", text, domain)).transpose()?,
             token,
             level,
+            readings,
         };
         let policies = policies.collect::<Result<_, CaseError>>()?;
         Ok(Self { policies, wants_each: line.result_list, ..Self::from_parts(parts)? })
@@ -249,7 +254,7 @@ impl Case {
             Some(level) => Subject::client(&self.token, level, &self.server),
             None => Subject::itself(&self.token),
         };
-        let mut options = CheckOptions::STANDARD;
+        let mut options = CheckOptions { readings: self.readings, ..CheckOptions::STANDARD };
         // A case gives all the policies there are.
         options.unknown_central_policy = UnknownCentralPolicy::NoPolicy;
         ask(&AccessRequest {
@@ -335,9 +340,14 @@ pub(in crate::command) fn read_mask(what: &str, text: &str) -> Result<RequestedM
     number.map(RequestedMask).ok_or(CaseError::wrong(what, "expected a 32-bit number"))
 }
 
-pub(in crate::command) fn read_sddl(what: &str, text: &str, domain: Option<&Sid>) -> Result<Descriptor, CaseError> {
+pub(in crate::command) fn read_sddl(
+    what: &str,
+    text: &str,
+    domain: Option<&Sid>,
+    readings: Readings,
+) -> Result<Descriptor, CaseError> {
     let wrong = |error| CaseError::Text { what: what.to_owned(), text: text.to_owned(), error };
-    sddl::parse(text, domain).map_err(wrong)
+    sddl::parse_by(text, domain, readings).map_err(wrong)
 }
 
 pub(in crate::command) fn read_sid(what: &str, text: &str, domain: Option<&Sid>) -> Result<Sid, CaseError> {
