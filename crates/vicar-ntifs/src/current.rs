@@ -7,7 +7,6 @@ use std::sync::Arc;
 use vicar_kernel::ThreadRef;
 
 use crate::layout::{KPROCESSOR_MODE, KernelMode};
-use crate::verifier::flow::Flow;
 use crate::verifier::{Rule, Site, report_at};
 use crate::world::{self, HostThread, World};
 
@@ -18,8 +17,6 @@ pub(crate) struct Seat {
     pub(crate) host: Arc<HostThread>,
     /// Whose request is being worked on.
     pub(crate) previous_mode: Cell<KPROCESSOR_MODE>,
-    /// What the verifier knows of the thread's last impersonation.
-    pub(crate) flow: Flow,
     /// Set when the thread was made for this thread of the program, and ends with it.
     ends_in: Option<Arc<World>>,
     /// Set when a driver started it.
@@ -66,7 +63,6 @@ fn sit(host: Arc<HostThread>, ends_in: Option<Arc<World>>, is_started: bool) -> 
         generation: world::generation(),
         host,
         previous_mode: Cell::new(KernelMode),
-        flow: Flow::default(),
         ends_in,
         is_started,
     });

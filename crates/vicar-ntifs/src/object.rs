@@ -139,6 +139,21 @@ fn wrong(call: &Call, pointer: *mut c_void, kind: &str, found: Option<NotHeld>) 
     }
 }
 
+/// Reports a reference that cannot be given back: one too many of an object that was the caller's once, or of what never was
+/// an object.
+#[cold]
+fn not_taken(call: &Call, pointer: *mut c_void, kind: &str, why: NotHeld) {
+    match why {
+        NotHeld::Unknown if book::was_referenced(pointer.addr()) => {
+            call.report(
+                Rule::OverDereferenced,
+                format!("every reference to the {kind} {pointer:p} had been given back before"),
+            );
+        }
+        NotHeld::Unknown | NotHeld::OtherKind(_) => wrong(call, pointer, kind, Some(why)),
+    }
+}
+
 /// Looks at an object that the C caller holds a reference to, or may borrow.
 ///
 /// # Returns
@@ -176,6 +191,12 @@ fn look_closer<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<Held<T>> 
     }
 }
 
+/// Looks at an object by its number, and reports nothing.
+pub(crate) fn peek<T: Kernel>(pointer: *mut c_void) -> Option<T> {
+    let Place::Number(id) = Place::of(pointer) else { return None };
+    T::find(&world::current().ledger, id).ok()
+}
+
 /// Takes a reference over that the C caller gives back.
 ///
 /// # Returns
@@ -203,7 +224,7 @@ fn take_closer<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<T> {
 fn take_by_number<T: Kernel>(call: &Call, pointer: *mut c_void, id: ObjectId) -> Option<T> {
     let world = world::current();
     if let Err(why) = T::find(&world.ledger, id) {
-        wrong(call, pointer, T::NAME, Some(why));
+        not_taken(call, pointer, T::NAME, why);
         return None;
     }
     if !book::dereferenced(pointer.addr()) {
@@ -259,7 +280,7 @@ pub(crate) fn dereference(call: &Call, pointer: *mut c_void) {
                     ObjectRef::Process(_) => take_by_number::<ProcessRef>(call, pointer, id).map(ObjectRef::from),
                 });
             }
-            Err(why) => wrong(call, pointer, "object", Some(why)),
+            Err(why) => not_taken(call, pointer, "object", why),
         },
         Place::Null | Place::Gone | Place::Address(..) => wrong(call, pointer, "object", None),
     }

@@ -26,7 +26,7 @@ use crate::ex::pool;
 use crate::ex::work::Work;
 use crate::layout::NTSTATUS;
 use crate::object;
-use crate::verifier::{self, Mode, book};
+use crate::verifier::{self, Mode, book, flow};
 
 /// How a world is made.
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +139,7 @@ fn install(place: &mut Option<Arc<World>>, options: Options) -> Result<Arc<World
     entry::attend(PLANNED, false);
     entry::attend(NO_WORLD, false);
     book::clear();
+    flow::clear();
     pool::clear();
     drop(verifier::take_findings());
     verifier::set_mode(options.verifier);
@@ -245,6 +246,7 @@ impl World {
     pub(crate) fn end_thread(&self, thread: &HostThread) {
         if let Some(host) = self.threads().remove(&thread.thread.id()) {
             host.thread.exit();
+            flow::forget(host.thread.id());
             object::let_go::<ThreadRef>(self, std::ptr::with_exposed_provenance_mut::<c_void>(host.pointer));
         }
     }

@@ -40,6 +40,8 @@ static VOID PipeForget(PSECURITY_CLIENT_CONTEXT *Client) {
   if (*Client == NULL) return;
   /* Fault: the memory is freed and the context in it is not deleted. */
   if (!FAULTY(2)) SeDeleteClientSecurity(*Client);
+  /* Fault: the pipe keeps its client when it is gone. */
+  if (FAULTY(8)) return;
   ExFreePoolWithTag(*Client, PIPE_TAG);
   *Client = NULL;
 }

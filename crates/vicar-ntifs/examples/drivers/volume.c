@@ -17,6 +17,22 @@ static VOID VolumeForget(PVOLUME Volume) {
   SeDeleteClientSecurity(&Volume->Client);
 }
 
+/* Records who a thread acts as: in time, or its client is gone with it. */
+static NTSTATUS VolumeRecord(PVOLUME Volume, PETHREAD Thread) {
+  SECURITY_QUALITY_OF_SERVICE Qos;
+  NTSTATUS Status;
+
+  Qos.Length = sizeof(Qos);
+  Qos.ImpersonationLevel = SecurityImpersonation;
+  Qos.ContextTrackingMode = SECURITY_STATIC_TRACKING;
+  Qos.EffectiveOnly = FALSE;
+  Status = SeCreateClientSecurity(Thread, &Qos, FALSE, &Volume->Client);
+  /* Fault: whether the client could be recorded is not asked. */
+  if (FAULTY(2)) Status = STATUS_SUCCESS;
+  Volume->HasClient = (BOOLEAN)NT_SUCCESS(Status);
+  return Status;
+}
+
 /* Opens the volume's file as the client whom the extension holds. */
 static NTSTATUS VolumeOpenAsClient(PVOLUME Volume) {
   KIRQL Irql;
@@ -49,9 +65,15 @@ static NTSTATUS VolumeOpenAsClient(PVOLUME Volume) {
 static VOID NTAPI VolumeMountWorker(PDEVICE_OBJECT DeviceObject, PVOID Context) {
   PVOLUME Volume = (PVOLUME)DeviceObject->DeviceExtension;
   PIRP Irp = (PIRP)Context;
-  NTSTATUS Status = VolumeOpenAsClient(Volume);
+  NTSTATUS Status = STATUS_SUCCESS;
   KIRQL Irql;
 
+  if (FAULTY(9)) {
+    /* Fault: the worker records the client, whose thread may have ended since it asked. */
+    Status = VolumeRecord(Volume, Irp->Tail.Overlay.Thread);
+    ObDereferenceObject(Irp->Tail.Overlay.Thread);
+  }
+  if (NT_SUCCESS(Status)) Status = VolumeOpenAsClient(Volume);
   /* Fault: the client of a mount that failed is never let go. */
   if (FAULTY(5) && !NT_SUCCESS(Status)) Volume->HasClient = FALSE;
   VolumeForget(Volume);
@@ -64,27 +86,19 @@ static VOID NTAPI VolumeMountWorker(PDEVICE_OBJECT DeviceObject, PVOID Context) 
 
 /* A user asks for the mount: who it is is recorded now, in its own thread, and the work is a worker's. */
 static NTSTATUS VolumeMount(PVOLUME Volume, PIRP Irp) {
-  SECURITY_QUALITY_OF_SERVICE Qos;
   NTSTATUS Status;
 
   /* Fault: a second mount is queued although one is under way. */
   if (!FAULTY(7) && Volume->MountIrp != NULL) return VolumeComplete(Irp, STATUS_INVALID_DEVICE_STATE);
   if (Volume->MountIrp == NULL) {
-    Qos.Length = sizeof(Qos);
-    Qos.ImpersonationLevel = SecurityImpersonation;
-    /* Fault: the live token is kept, although the thread may be gone when the worker comes. */
-    Qos.ContextTrackingMode = FAULTY(9) ? SECURITY_DYNAMIC_TRACKING : SECURITY_STATIC_TRACKING;
-    Qos.EffectiveOnly = FALSE;
-    Status = SeCreateClientSecurity(Irp->Tail.Overlay.Thread, &Qos, FALSE, &Volume->Client);
-    /* Fault: whether the client could be recorded is not asked. */
-    if (FAULTY(2)) Status = STATUS_SUCCESS;
+    Status = FAULTY(9) ? STATUS_SUCCESS : VolumeRecord(Volume, Irp->Tail.Overlay.Thread);
     if (!NT_SUCCESS(Status)) return VolumeComplete(Irp, Status);
-    Volume->HasClient = TRUE;
   }
   if (Volume->Work == NULL) {
     VolumeForget(Volume);
     return VolumeComplete(Irp, STATUS_INSUFFICIENT_RESOURCES);
   }
+  if (FAULTY(9)) ObReferenceObject(Irp->Tail.Overlay.Thread);
   IoMarkIrpPending(Irp);
   Volume->MountIrp = Irp;
   if (FAULTY(4)) {

@@ -19,7 +19,7 @@ use crate::ex::pool;
 use crate::ke;
 use crate::layout::{PASSIVE_LEVEL, PVOID, WORK_QUEUE_ITEM, WORKER_THREAD_ROUTINE};
 use crate::ptr;
-use crate::verifier::{Mode, Rule, Site, mode, report_at};
+use crate::verifier::{Mode, Rule, Site, flow, mode, report_at};
 use crate::world::{self, World};
 
 static QUEUE: Routine = routine!(ExQueueWorkItem, DISPATCH_LEVEL, "ExQueueWorkItem (wdm.h page)");
@@ -101,6 +101,8 @@ fn run(world: &Weak<World>, worker: &Worker<'_>, item: usize, job: Job) {
     let (routine, parameter) = job.names();
     job.run(item);
     let (irql, regions) = (ke::reset_irql(), ke::reset_critical());
+    // What the next item does is another request's.
+    flow::ended();
     let wears = worker.thread().is_impersonating();
     // The kernel retires a worker that wears somebody; which driver did it is known here.
     let stop = |rule, code: &str| {

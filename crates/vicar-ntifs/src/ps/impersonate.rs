@@ -5,7 +5,7 @@ use vicar_nt::NtStatus;
 
 use crate::convert;
 use crate::current;
-use crate::entry::{Call, Routine, enter, enter_status, planned, routine};
+use crate::entry::{Call, Routine, enter, planned, routine};
 use crate::handle;
 use crate::layout::{
     BOOLEAN, HANDLE, NTSTATUS, PACCESS_TOKEN, PEPROCESS, PETHREAD, SE_IMPERSONATION_STATE,
@@ -86,9 +86,7 @@ fn put_on(
     let thread = thread(call, on)?;
     if token.is_null() {
         thread.revert();
-        if call.is_verified() {
-            flow::ended();
-        }
+        flow::ended_of(thread.id());
         return Ok(None);
     }
     let terms = Terms {
@@ -96,6 +94,7 @@ fn put_on(
         reach: convert::reach(effective_only),
         on_open: if copy_on_open == 0 { OnOpen::Share } else { OnOpen::Copy },
     };
+    flow::takes_on(call, token, terms.level);
     let token: Held<TokenRef> = object::look(call, token).ok_or(NtStatus::INVALID_PARAMETER)?;
     thread.impersonate_token(&token, terms).map(Some)
 }
@@ -113,14 +112,28 @@ fn put_on(
 /// PsAssignImpersonationToken (ntifs.h page); spec/nt-impersonation 2.10.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn PsAssignImpersonationToken(Thread: PETHREAD, Token: HANDLE) -> NTSTATUS {
-    enter_status(&ASSIGN, |call| {
-        let thread = thread(call, Thread)?;
-        if Token.is_null() {
-            thread.revert();
-            return Ok(());
-        }
-        thread.assign_handle(&handle::token(call, Token)?).map(drop)
+    enter(&ASSIGN, |call| {
+        let result = match planned(call) {
+            None => assign(call, Thread, Token),
+            Some(status) => Err(NtStatus(status.cast_unsigned())),
+        };
+        answer(match result {
+            Ok(Some(outcome)) => noted(call, Thread, Ok(outcome)),
+            Ok(None) => Ok(()),
+            Err(status) => noted(call, Thread, Err(status)),
+        })
     })
+}
+
+/// Puts the token of a handle on a thread, or takes off what it wears; then there is no outcome.
+fn assign(call: &Call, on: PETHREAD, token: HANDLE) -> Result<Option<Outcome>, NtStatus> {
+    let thread = thread(call, on)?;
+    if token.is_null() {
+        thread.revert();
+        flow::ended_of(thread.id());
+        return Ok(None);
+    }
+    thread.assign_handle(&handle::token(call, token)?).map(Some)
 }
 
 /// Ends all impersonation of the calling thread.
@@ -152,6 +165,7 @@ pub unsafe extern "system" fn PsRevertThreadToSelf(Thread: PETHREAD) {
     enter(&REVERT_THREAD, |call| {
         if let Some(thread) = object::look::<ThreadRef>(call, Thread) {
             thread.revert();
+            flow::ended_of(thread.id());
         }
     });
 }
@@ -262,8 +276,8 @@ pub unsafe extern "system" fn PsReferenceImpersonationToken(
     ImpersonationLevel: *mut SECURITY_IMPERSONATION_LEVEL,
 ) -> PACCESS_TOKEN {
     enter(&REFERENCE, |call| {
-        let worn = object::look::<ThreadRef>(call, Thread).and_then(|thread| thread.reference_impersonation());
-        let Some(worn) = worn else { return std::ptr::null_mut() };
+        let Some(thread) = object::look::<ThreadRef>(call, Thread) else { return std::ptr::null_mut() };
+        let Some(worn) = thread.reference_impersonation() else { return std::ptr::null_mut() };
         let written = [
             ptr::write(CopyOnOpen, u8::from(worn.copy_on_open)),
             ptr::write(EffectiveOnly, convert::effective_only(worn.reach)),
@@ -272,7 +286,7 @@ pub unsafe extern "system" fn PsReferenceImpersonationToken(
         if written != [true; 3] {
             call.report(Rule::NullArgument, "an output is NULL");
         }
-        flow::looked(call);
+        flow::looked_at(call, thread.id());
         object::give(call, worn.token)
     })
 }
@@ -321,7 +335,7 @@ pub unsafe extern "system" fn PsReferenceEffectiveToken(
                 ptr::write(TokenType, 2);
                 ptr::write(EffectiveOnly, convert::effective_only(worn.reach));
                 ptr::write(ImpersonationLevel, convert::level(worn.level));
-                flow::looked(call);
+                flow::looked_at(call, thread.id());
                 object::give(call, worn.token)
             }
         }

@@ -127,8 +127,7 @@ pub unsafe extern "system" fn SeAccessCheck(
             let client = offset_of!(SECURITY_SUBJECT_CONTEXT, ClientToken);
             let client: Option<PACCESS_TOKEN> = ptr::read(ptr::field(SubjectSecurityContext, client));
             flow::decides(call, AccessMode, client.is_none_or(|client| !client.is_null()));
-            // It answers by the level itself.
-            flow::looked(call);
+            flow::answers_by_level(call, SubjectSecurityContext);
         }
         let result = match planned(call) {
             Some(status) => Err(NtStatus(status.cast_unsigned())),

@@ -73,7 +73,6 @@ fn store(
     to: *mut SECURITY_CLIENT_CONTEXT,
     is_remote: BOOLEAN,
     captured: Result<ClientContext, NtStatus>,
-    thread: Option<u64>,
 ) -> Result<(), NtStatus> {
     let context = match captured {
         Ok(context) => context,
@@ -89,8 +88,7 @@ fn store(
     let parts = context.into_parts();
     let token = object::give(call, parts.token);
     if call.is_verified() {
-        // A copy, and the token of a subject context that the caller keeps, follow nobody.
-        book::created(token.addr(), call.site(), thread.filter(|_| parts.is_direct));
+        book::created(to.addr(), token.addr(), call.site());
     }
     ptr::write(
         to,
@@ -136,16 +134,15 @@ pub unsafe extern "system" fn SeCreateClientSecurity(
     ClientContext: *mut SECURITY_CLIENT_CONTEXT,
 ) -> NTSTATUS {
     enter(&CREATE, |call| {
-        let mut follows = None;
         let captured = match planned(call) {
             Some(status) => Err(NtStatus(status.cast_unsigned())),
             None => qos(call, ClientSecurityQos).and_then(|qos| {
                 let thread: Held<ThreadRef> = object::look(call, ClientThread).ok_or(NtStatus::INVALID_PARAMETER)?;
-                follows = Some(thread.id());
+                subject::test_alive(call, &thread);
                 vicar_kernel::ClientContext::capture(&thread, qos, locality(RemoteSession))
             }),
         };
-        answer(store(call, ClientContext, RemoteSession, captured, follows))
+        answer(store(call, ClientContext, RemoteSession, captured))
     })
 }
 
@@ -180,7 +177,7 @@ pub unsafe extern "system" fn SeCreateClientSecurityFromSubjectContext(
                 .ok_or(NtStatus::INVALID_PARAMETER)?
             }),
         };
-        answer(store(call, ClientContext, ServerIsRemote, captured, None))
+        answer(store(call, ClientContext, ServerIsRemote, captured))
     })
 }
 
@@ -198,16 +195,25 @@ pub unsafe extern "system" fn SeDeleteClientSecurity(ClientContext: *mut SECURIT
         let Some(token) = ptr::read(at) else {
             return call.report(Rule::NullArgument, "ClientContext is NULL");
         };
-        if call.is_verified() && !book::deleted(token.addr()) {
-            let why = if token.is_null() { "it holds no token" } else { "it was deleted before" };
-            return call
-                .report(Rule::ContextDeletedTwice, format!("the context {ClientContext:p} is not created: {why}"));
+        if call.is_verified() && !book::deleted(ClientContext.addr(), token.addr(), || call.site()) {
+            let why = why_not_created(ClientContext, token);
+            return call.report(Rule::ContextDeletedTwice, format!("the context {ClientContext:p} {why}"));
         }
         if !token.is_null() {
             ptr::write(at.cast_mut(), std::ptr::null_mut());
             drop(object::take::<TokenRef>(call, token));
         }
     });
+}
+
+/// Says why a context is none, as far as that is known.
+#[cold]
+fn why_not_created(context: *const SECURITY_CLIENT_CONTEXT, token: PACCESS_TOKEN) -> String {
+    match book::deleted_at(context.addr()) {
+        Some(site) => format!("was deleted at {site}"),
+        None if token.is_null() => "was never created: it holds no token".to_owned(),
+        None => "was never created, or the context that it is a copy of is deleted".to_owned(),
+    }
 }
 
 /// Where a member of a context is. Members are read one by one: they may have been written so just before.
@@ -223,11 +229,9 @@ fn impersonate(call: &Call, from: *const SECURITY_CLIENT_CONTEXT, thread: PETHRE
         return Err(NtStatus::INVALID_PARAMETER);
     };
     if call.is_verified() && !book::is_created(token.addr()) {
-        call.report(Rule::ContextNotCreated, format!("the context {from:p} is not created, or is deleted"));
+        let why = why_not_created(from, token);
+        call.report(Rule::ContextNotCreated, format!("the context {from:p} {why}"));
         return Err(NtStatus::INVALID_PARAMETER);
-    }
-    if call.is_verified() && book::is_orphan(token.addr()) {
-        call.report(Rule::ClientThreadGone, format!("the thread that the context {from:p} follows has ended"));
     }
     let flag = |offset: usize| ptr::read::<BOOLEAN>(member(from, offset)).unwrap_or(0);
     let effective_only = if flag(offset_of!(SECURITY_CLIENT_CONTEXT, DirectlyAccessClientToken)) == 0 {
@@ -245,14 +249,24 @@ fn impersonate(call: &Call, from: *const SECURITY_CLIENT_CONTEXT, thread: PETHRE
     on_thread(call, thread, |thread| thread.impersonate_token(&token, terms))
 }
 
-/// Lets the verifier know what it came to, if it was about the calling thread.
+/// Lets the verifier know what it came to for the thread that is named, or the calling one.
 pub(crate) fn noted(call: &Call, thread: PETHREAD, result: Result<Outcome, NtStatus>) -> Result<(), NtStatus> {
-    if call.is_verified() && is_caller(thread) { flow::impersonated(call, result) } else { result.map(drop) }
+    if call.is_verified()
+        && let Some(thread) = target(thread)
+    {
+        return flow::impersonated(call, thread, result);
+    }
+    result.map(drop)
 }
 
-/// Returns whether a thread is the calling one.
-fn is_caller(thread: PETHREAD) -> bool {
-    thread.is_null() || thread.addr() == current::seat().host.pointer
+/// Returns the number of the thread that a routine is about; nothing is reported for what is none, because the routine
+/// itself has done so.
+#[cold]
+fn target(thread: PETHREAD) -> Option<u64> {
+    if thread.is_null() {
+        return Some(current::seat().host.thread.id());
+    }
+    object::peek::<ThreadRef>(thread).map(|thread| thread.id())
 }
 
 /// Runs `action` with the thread that is named, or the calling one.

@@ -301,6 +301,11 @@ fn in_place(class: InfoClass, info: &Info) -> Option<u32> {
     }
 }
 
+/// Says whether the level of a token is in the answer.
+fn shows_level(class: InfoClass) -> bool {
+    matches!(class, InfoClass::ImpersonationLevel | InfoClass::Statistics | InfoClass::AccessInformation)
+}
+
 /// Answers one question about a token in a block of pool, at every level.
 ///
 /// # Returns
@@ -328,9 +333,12 @@ pub unsafe extern "system" fn SeQueryInformationToken(
             return Err(NtStatus::INVALID_PARAMETER);
         }
         let class = InfoClass::parse(TokenInformationClass.cast_unsigned())?;
-        let info = look(call, Token)?.query_information(class)?;
-        if class == InfoClass::ImpersonationLevel {
-            flow::looked(call);
+        let token = look(call, Token)?;
+        let info = token.query_information(class)?;
+        if shows_level(class) {
+            flow::looked_at_token(call, Token, &token);
+        } else if class != InfoClass::Type {
+            flow::identifies(call, Token);
         }
         if let Some(number) = in_place(class, &info) {
             ptr::write(TokenInformation.cast::<u32>(), number);
@@ -372,6 +380,9 @@ fn query(call: &Call, token: HANDLE, class: i32, room: &Room, mode: AccessMode) 
     };
     let length = marshal(call, &info, 0, Table::Own)?.len();
     ptr::write(room.needed, ULONG::try_from(length).unwrap_or(ULONG::MAX));
+    if shows_level(class) {
+        flow::looked_at_token(call, PVOID::default(), token);
+    }
     if usize::try_from(room.length).unwrap_or(0) < length {
         return Err(NtStatus::BUFFER_TOO_SMALL);
     }

@@ -64,6 +64,7 @@ pub unsafe extern "system" fn SePrivilegeCheck(
         let mode = convert::mode(AccessMode);
         let holds = subject::view(call, SubjectContext, |subject| subject.privilege_check(&mut wanted, need, mode));
         let Some(holds) = holds else { return 0 };
+        flow::answers_by_level(call, SubjectContext);
         for (index, entry) in wanted.iter().enumerate() {
             let entry = LUID_AND_ATTRIBUTES { Luid: convert::luid(entry.luid), Attributes: entry.attributes.bits() };
             ptr::write_at(entries, index, entry);
@@ -83,6 +84,7 @@ pub unsafe extern "system" fn SePrivilegeCheck(
 pub unsafe extern "system" fn SeSinglePrivilegeCheck(PrivilegeValue: LUID, PreviousMode: KPROCESSOR_MODE) -> BOOLEAN {
     enter(&SINGLE, |call| {
         flow::checks(call, PreviousMode);
+        flow::looked(call);
         let mode = convert::mode(PreviousMode);
         u8::from(match Privilege::from_luid(convert::from_luid(PrivilegeValue)) {
             Some(privilege) => current::seat().host.thread.holds(privilege, mode),

@@ -26,7 +26,7 @@ use crate::object;
 use crate::ptr::{self, Held};
 use crate::se::access::{Question, answer, check};
 use crate::se::{filter, subject};
-use crate::verifier::{Rule, book};
+use crate::verifier::{Rule, flow};
 use crate::world;
 
 static CREATE: Routine = routine!(SeCreateAccessState, PASSIVE_LEVEL, "SeCreateAccessState (ntifs.h)");
@@ -109,12 +109,7 @@ pub unsafe extern "system" fn SeCreateAccessState(
         };
         let context = subject::capture(call, Some(thread), process);
         if call.is_verified() {
-            book::captured(
-                subject_of(AccessState).addr(),
-                context.PrimaryToken.addr(),
-                context.ClientToken.addr(),
-                call.site(),
-            );
+            subject::note(call, subject_of(AccessState).addr(), &context);
         }
         let none = GENERIC_MAPPING { GenericRead: 0, GenericWrite: 0, GenericExecute: 0, GenericAll: 0 };
         ptr::write(
@@ -320,6 +315,7 @@ pub unsafe extern "system" fn SeAccessCheckFromStateEx(
     AccessStatus: *mut NTSTATUS,
 ) -> BOOLEAN {
     enter(&FROM_STATE_EX, |call| {
+        flow::checks(call, AccessMode);
         let subject = of_tokens(call, PrimaryToken, ClientToken);
         let question = question(SecurityDescriptor, DesiredAccess, PreviouslyGrantedAccess, AccessMode);
         let result = decide(call, subject, GenericMapping, question);
@@ -328,11 +324,18 @@ pub unsafe extern "system" fn SeAccessCheckFromStateEx(
 }
 
 fn of_tokens(call: &Call, primary: PACCESS_TOKEN, client: PACCESS_TOKEN) -> Result<SubjectContext, NtStatus> {
+    flow::decides_by(call, primary);
     let primary: Held<TokenRef> = object::look(call, primary).ok_or(NtStatus::ACCESS_DENIED)?;
+    let at = client;
     let client: Option<TokenRef> = match client.is_null() {
         true => None,
         false => Some(TokenRef::clone(&*object::look::<TokenRef>(call, client).ok_or(NtStatus::ACCESS_DENIED)?)),
     };
+    // The token's own level is answered by; the thread may have acted at a lower one.
+    match client.as_ref().and_then(|client| client.level()).is_some_and(|level| !level.may_act_locally()) {
+        true => client.iter().for_each(|client| flow::looked_at_token(call, at, client)),
+        false => flow::decides_by(call, at),
+    }
     let level = client.as_ref().and_then(|client| client.level());
     let level = level.unwrap_or(vicar_nt::ImpersonationLevel::Impersonation);
     Ok(SubjectContext::from_parts(client, level, TokenRef::clone(&primary)))
@@ -362,6 +365,7 @@ pub unsafe extern "system" fn SeAccessCheckFromState(
     AccessStatus: *mut NTSTATUS,
 ) -> BOOLEAN {
     enter(&FROM_STATE, |call| {
+        flow::checks(call, AccessMode);
         let subject = described(call, PrimaryTokenInformation, ClientTokenInformation);
         let question = question(SecurityDescriptor, DesiredAccess, PreviouslyGrantedAccess, AccessMode);
         let result = decide(call, subject, GenericMapping, question);

@@ -17,7 +17,7 @@ use crate::layout::{PACCESS_TOKEN, PEPROCESS, PETHREAD, SECURITY_SUBJECT_CONTEXT
 use crate::object;
 use crate::ps::find;
 use crate::ptr::{self, Held};
-use crate::verifier::{Rule, book};
+use crate::verifier::{Rule, book, flow};
 
 static CAPTURE: Routine = routine!(SeCaptureSubjectContext, PASSIVE_LEVEL, "SeCaptureSubjectContext (ntifs.h page)");
 static CAPTURE_EX: Routine =
@@ -85,6 +85,10 @@ pub(crate) fn effective(call: &Call, from: *const SECURITY_SUBJECT_CONTEXT) -> R
 /// Captures a thread, or none, and a process into the caller's structure.
 pub(crate) fn capture(call: &Call, thread: Option<&ThreadRef>, process: &ProcessRef) -> SECURITY_SUBJECT_CONTEXT {
     let worn = thread.and_then(|thread| thread.reference_impersonation());
+    if let Some(thread) = thread {
+        test_alive(call, thread);
+        flow::shown(call, thread);
+    }
     let level = worn.as_ref().map_or(0, |worn| convert::level(worn.level));
     let client = worn.map_or(std::ptr::null_mut(), |worn| object::give(call, worn.token));
     SECURITY_SUBJECT_CONTEXT {
@@ -95,9 +99,23 @@ pub(crate) fn capture(call: &Call, thread: Option<&ThreadRef>, process: &Process
     }
 }
 
+/// Notes what is captured into a structure.
+#[cold]
+pub(crate) fn note(call: &Call, address: usize, context: &SECURITY_SUBJECT_CONTEXT) {
+    let level = convert::from_level(context.ImpersonationLevel).unwrap_or(ImpersonationLevel::Anonymous);
+    book::captured(address, context.PrimaryToken.addr(), context.ClientToken.addr(), level, call.site());
+}
+
+/// Reports a client that is recorded of a thread when it has ended: whom it acted as is gone with it.
+pub(crate) fn test_alive(call: &Call, thread: &ThreadRef) {
+    if call.is_verified() && thread.has_exited() {
+        call.report(Rule::ClientThreadGone, "the thread has ended: its process is recorded, not whom it acted as");
+    }
+}
+
 fn store(call: &Call, to: *mut SECURITY_SUBJECT_CONTEXT, context: SECURITY_SUBJECT_CONTEXT) {
     if call.is_verified() {
-        book::captured(to.addr(), context.PrimaryToken.addr(), context.ClientToken.addr(), call.site());
+        note(call, to.addr(), &context);
     }
     ptr::write(to, context);
 }
@@ -264,11 +282,8 @@ pub unsafe extern "system" fn vicar_query_subject_context_token(
         }
         Some(context) if context.ClientToken.is_null() => context.PrimaryToken,
         Some(context) => {
-            if context.ImpersonationLevel < convert::level(ImpersonationLevel::Impersonation) {
-                call.report(
-                    Rule::LevelNotTested,
-                    format!("the client is at level {}, and its token decides nothing", context.ImpersonationLevel),
-                );
+            if call.is_verified() && context.ImpersonationLevel < convert::level(ImpersonationLevel::Impersonation) {
+                flow::asks_for_token(call, &context);
             }
             context.ClientToken
         }

@@ -60,8 +60,10 @@ pub unsafe extern "system" fn SeTokenType(Token: PACCESS_TOKEN) -> TOKEN_TYPE {
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn SeTokenImpersonationLevel(Token: PACCESS_TOKEN) -> SECURITY_IMPERSONATION_LEVEL {
     enter(&LEVEL, |call| {
-        flow::looked(call);
-        ask(call, Token, 0, |token| token.level().map_or(0, convert::level))
+        ask(call, Token, 0, |token| {
+            flow::looked_at_token(call, Token, token);
+            token.level().map_or(0, convert::level)
+        })
     })
 }
 
@@ -74,7 +76,10 @@ pub unsafe extern "system" fn SeTokenImpersonationLevel(Token: PACCESS_TOKEN) ->
 /// SeTokenIsAdmin (ntifs.h page); spec/nt-impersonation 2.16.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn SeTokenIsAdmin(Token: PACCESS_TOKEN) -> BOOLEAN {
-    enter(&IS_ADMIN, |call| ask(call, Token, 0, |token| u8::from(token.state().is_admin())))
+    enter(&IS_ADMIN, |call| {
+        flow::decides_by(call, Token);
+        ask(call, Token, 0, |token| u8::from(token.state().is_admin()))
+    })
 }
 
 /// Returns whether a token has restricting SIDs.
@@ -86,7 +91,10 @@ pub unsafe extern "system" fn SeTokenIsAdmin(Token: PACCESS_TOKEN) -> BOOLEAN {
 /// SeTokenIsRestricted (ntifs.h page); spec/nt-impersonation 2.16.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn SeTokenIsRestricted(Token: PACCESS_TOKEN) -> BOOLEAN {
-    enter(&IS_RESTRICTED, |call| ask(call, Token, 0, |token| u8::from(token.state().is_restricted())))
+    enter(&IS_RESTRICTED, |call| {
+        flow::decides_by(call, Token);
+        ask(call, Token, 0, |token| u8::from(token.state().is_restricted()))
+    })
 }
 
 /// Returns whether a token's restricting SIDs count for writing only.
@@ -98,7 +106,10 @@ pub unsafe extern "system" fn SeTokenIsRestricted(Token: PACCESS_TOKEN) -> BOOLE
 /// SeTokenIsWriteRestricted (ntifs.h page); spec/nt-impersonation 2.16.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn SeTokenIsWriteRestricted(Token: PACCESS_TOKEN) -> BOOLEAN {
-    enter(&IS_WRITE_RESTRICTED, |call| ask(call, Token, 0, |token| u8::from(token.state().is_write_restricted())))
+    enter(&IS_WRITE_RESTRICTED, |call| {
+        flow::decides_by(call, Token);
+        ask(call, Token, 0, |token| u8::from(token.state().is_write_restricted()))
+    })
 }
 
 /// Stores the logon session of a token, whatever its level: it authorises nothing.

@@ -75,9 +75,6 @@ pub fn return_to_user_mode(site: Site) {
 
 /// Notes that a thread ends; it should act as itself then.
 pub(crate) fn note_exit(thread: &HostThread, site: Site) {
-    if verifier::mode() != Mode::Off {
-        book::thread_ended(thread.thread.id());
-    }
     if verifier::mode() != Mode::Off && thread.thread.is_impersonating() {
         let detail = "the thread ends in its client's identity".to_owned();
         report_at(Rule::ExitedImpersonating, "the end of a thread", site, detail);

@@ -3,9 +3,11 @@
 //! Everything is kept by the pointer that the driver has, with the place that took it. The book belongs to the world and is
 //! thrown away with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use vicar_nt::ImpersonationLevel;
 
 use super::{Rule, Site, report_at};
 
@@ -38,26 +40,27 @@ type ByAddress<T> = HashMap<usize, T, BuildHasherDefault<Mix>>;
 struct Subject {
     primary: usize,
     client: usize,
+    /// The level of the client when it was captured.
+    level: ImpersonationLevel,
+    /// The driver asked for the client's level, or had something decided that looks at it.
+    was_tested: bool,
     locks: u32,
     site: Site,
 }
 
-/// A client context that is created.
-#[derive(Clone, Copy, Debug)]
-struct Context {
-    site: Site,
-    /// The thread that it follows.
-    follows: Option<u64>,
-}
+/// How many objects are remembered whose references were all given back, the latest first.
+const FORMER: usize = 0x1000;
 
 #[derive(Clone, Debug, Default)]
 struct Book {
     /// By object: where each reference was taken that is not given back.
     references: ByAddress<Vec<Site>>,
+    /// Objects whose references were all given back.
+    former: VecDeque<usize>,
     /// By client token: where each context was created that is not deleted.
-    contexts: ByAddress<Vec<Context>>,
-    /// Threads of clients that have ended.
-    ended: Vec<u64>,
+    contexts: ByAddress<Vec<Site>>,
+    /// By the structure's address: where the context in it was deleted.
+    deleted: ByAddress<Site>,
     /// By the structure's address.
     subjects: ByAddress<Subject>,
     /// Those whose structure was captured into again: released through a copy, or never.
@@ -90,7 +93,19 @@ pub(crate) fn referenced(object: usize, site: Site) {
 
 /// Notes that a reference was given back; false when the driver holds none.
 pub(crate) fn dereferenced(object: usize) -> bool {
-    with(|book| drop_one(&mut book.references, object))
+    with(|book| {
+        let was_held = drop_one(&mut book.references, object);
+        if was_held && !book.references.contains_key(&object) {
+            book.former.truncate(FORMER.saturating_sub(1));
+            book.former.push_front(object);
+        }
+        was_held
+    })
+}
+
+/// Returns whether the driver held references to an object and has given all of them back.
+pub(crate) fn was_referenced(object: usize) -> bool {
+    with(|book| book.former.contains(&object))
 }
 
 fn drop_one<T>(of: &mut ByAddress<Vec<T>>, key: usize) -> bool {
@@ -102,22 +117,12 @@ fn drop_one<T>(of: &mut ByAddress<Vec<T>>, key: usize) -> bool {
     dropped
 }
 
-/// Notes a client context by its token, and the thread that it follows, if it follows one.
-pub(crate) fn created(token: usize, site: Site, follows: Option<u64>) {
-    with(|book| book.contexts.entry(token).or_default().push(Context { site, follows }));
-}
-
-/// Notes that a thread has ended.
-pub(crate) fn thread_ended(thread: u64) {
-    with(|book| book.ended.push(thread));
-}
-
-/// Returns whether every context with this token follows a thread that has ended.
-pub(crate) fn is_orphan(token: usize) -> bool {
+/// Notes a client context by its token and by the structure that it is in.
+pub(crate) fn created(address: usize, token: usize, site: Site) {
     with(|book| {
-        let Some(contexts) = book.contexts.get(&token) else { return false };
-        contexts.iter().all(|context| context.follows.is_some_and(|thread| book.ended.contains(&thread)))
-    })
+        book.contexts.entry(token).or_default().push(site);
+        book.deleted.remove(&address);
+    });
 }
 
 /// Returns whether a context with this token is created and not deleted.
@@ -126,8 +131,19 @@ pub(crate) fn is_created(token: usize) -> bool {
 }
 
 /// Notes that a context was deleted; false when none was created with this token.
-pub(crate) fn deleted(token: usize) -> bool {
-    with(|book| drop_one(&mut book.contexts, token))
+pub(crate) fn deleted(address: usize, token: usize, site: impl FnOnce() -> Site) -> bool {
+    with(|book| {
+        let was_created = drop_one(&mut book.contexts, token);
+        if was_created {
+            book.deleted.insert(address, site());
+        }
+        was_created
+    })
+}
+
+/// Returns where the context in a structure was deleted, if one was and no other was created there.
+pub(crate) fn deleted_at(address: usize) -> Option<Site> {
+    with(|book| book.deleted.get(&address).copied())
 }
 
 /// Notes that a thread's impersonation was put aside, with its token.
@@ -151,9 +167,9 @@ pub(crate) fn closed(handle: usize) {
 }
 
 /// Notes a captured subject context.
-pub(crate) fn captured(address: usize, primary: usize, client: usize, site: Site) {
+pub(crate) fn captured(address: usize, primary: usize, client: usize, level: ImpersonationLevel, site: Site) {
     with(|book| {
-        let subject = Subject { primary, client, locks: 0, site };
+        let subject = Subject { primary, client, level, was_tested: false, locks: 0, site };
         book.displaced.extend(book.subjects.insert(address, subject));
     });
 }
@@ -200,6 +216,43 @@ pub(crate) fn is_locked(address: usize, primary: usize) -> bool {
     with(|book| book.change(address, primary, |found| found.locks > 0).unwrap_or(false))
 }
 
+/// Notes that the driver asked for a token's level, or had something decided that looks at it.
+pub(crate) fn tested(client: usize) {
+    with(|book| {
+        for subject in book.subjects.values_mut().chain(&mut book.displaced) {
+            subject.was_tested |= subject.client == client;
+        }
+    });
+}
+
+/// Returns whether the driver has tested the level of a token since it was captured.
+pub(crate) fn was_tested(client: usize) -> bool {
+    with(|book| {
+        book.subjects.values().chain(&book.displaced).any(|subject| subject.client == client && subject.was_tested)
+    })
+}
+
+/// Returns the highest level at which the driver has a token that it knows from captured subject contexts only, and has
+/// not tested the level of; and where the token was captured.
+///
+/// A token that it has from elsewhere too says nothing: it may be used as what it is there.
+pub(crate) fn untested(token: usize) -> Option<(ImpersonationLevel, Site)> {
+    with(|book| {
+        let subjects = book.subjects.values().chain(&book.displaced);
+        let subjects: Vec<&Subject> = subjects.filter(|subject| subject.client == token).collect();
+        let held = book.references.get(&token).map_or(0, Vec::len);
+        if subjects.iter().any(|subject| subject.was_tested) || held != subjects.len() {
+            return None;
+        }
+        subjects.iter().map(|subject| (subject.level, subject.site)).max_by_key(|(level, _)| *level)
+    })
+}
+
+/// Returns the level of the client when the subject context at an address was captured, if it has this token still.
+pub(crate) fn captured_level(address: usize, client: usize) -> Option<ImpersonationLevel> {
+    with(|book| book.subjects.get(&address).filter(|subject| subject.client == client).map(|subject| subject.level))
+}
+
 /// What a subject context was when it was released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Released {
@@ -222,12 +275,11 @@ pub(crate) fn released(address: usize, primary: usize) -> Released {
 
 /// Reports what is held still: each context, each subject context, and each reference that is neither's.
 pub(crate) fn report_held(what: &'static str) {
-    let Some(Book { mut references, contexts, subjects, displaced, disabled, handles, ended: _ }) = book().clone()
-    else {
+    let Some(Book { mut references, contexts, subjects, displaced, disabled, handles, .. }) = book().clone() else {
         return;
     };
-    for (token, contexts) in contexts {
-        for Context { site, .. } in contexts {
+    for (token, sites) in contexts {
+        for site in sites {
             drop_one(&mut references, token);
             report_at(
                 Rule::ContextNotDeleted,

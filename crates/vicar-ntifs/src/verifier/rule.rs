@@ -92,10 +92,10 @@ rules! {
     DowngradeUnseen = 28, "downgrade-unseen", "PsImpersonateClient (ntifs.h page): success at SecurityIdentification";
     /// A check was made in kernel mode, which grants everything, for a request of user mode.
     KernelModeForUser = 29, "kernel-mode-for-user", "SeAccessCheck (wdm.h page), AccessMode; ExGetPreviousMode (wdm.h page)";
-    /// The token of a subject context was asked for although its client is below level Impersonation.
+    /// The token of a subject context was used, or asked for, although its client is below level Impersonation.
     LevelNotTested = 30, "level-not-tested", "SeQuerySubjectContextToken (ntifs.h page)";
-    /// A context that follows its client's thread was used after that thread had ended.
-    ClientThreadGone = 31, "client-thread-gone", "SECURITY_QUALITY_OF_SERVICE (page): dynamic tracking";
+    /// A client was recorded of a thread that had ended, and with it whom it acted as.
+    ClientThreadGone = 31, "client-thread-gone", "SeCreateClientSecurity (ntifs.h page): ClientThread";
 }
 
 impl Rule {

@@ -13,6 +13,7 @@ use crate::entry::{Call, Routine, enter_status, routine};
 use crate::handle;
 use crate::layout::{ACCESS_MASK, BOOLEAN, HANDLE, NTSTATUS, PVOID, SECURITY_QUALITY_OF_SERVICE, ULONG};
 use crate::ptr;
+use crate::verifier::flow;
 use crate::world;
 
 static ZW_OPEN: Routine = routine!(ZwOpenThreadTokenEx, PASSIVE_LEVEL, "ZwOpenThreadTokenEx (ntifs.h page)");
@@ -121,11 +122,12 @@ fn set(call: &Call, thread: HANDLE, class: i32, from: PVOID, length: ULONG, mode
     let target = handle::thread(call, thread, right(mode, thread_right::SET_THREAD_TOKEN))?;
     if token.is_null() {
         target.revert();
+        flow::ended_of(target.id());
         return Ok(());
     }
     let token = handle::token(call, token)?;
     match mode {
-        AccessMode::Kernel => target.assign(token.token_unchecked()).map(drop),
+        AccessMode::Kernel => flow::impersonated(call, target.id(), target.assign(token.token_unchecked())),
         AccessMode::User => target.assign_handle(&token).map(drop),
     }
 }
@@ -189,7 +191,10 @@ fn impersonate(
     let qos = Qos::parse([12, 0, 0, 0, l0, l1, l2, l3, wire.ContextTrackingMode, wire.EffectiveOnly, 0, 0])?;
     let server = handle::thread(call, server, right(mode, thread_right::IMPERSONATE))?;
     let client = handle::thread(call, client, right(mode, thread_right::DIRECT_IMPERSONATION))?;
-    server.impersonate_thread(&client, qos).map(drop)
+    match mode {
+        AccessMode::Kernel => flow::impersonated(call, server.id(), server.impersonate_thread(&client, qos)),
+        AccessMode::User => server.impersonate_thread(&client, qos).map(drop),
+    }
 }
 
 /// Makes one thread act as whom another acts as, for the kernel.

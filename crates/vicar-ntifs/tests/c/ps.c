@@ -147,6 +147,7 @@ TEST(a_token_is_not_assigned_by_a_wrong_handle) {
   OK(ObOpenObjectByPointer(token, OBJ_KERNEL_HANDLE, NULL, TOKEN_ALL_ACCESS, *SeTokenObjectType, KernelMode, &handle));
   STATUS(PsAssignImpersonationToken(server, handle), STATUS_BAD_TOKEN_TYPE);
   OK(ZwClose(handle));
+  PsRevertToSelf();
   OK(ObOpenObjectByPointer(server, OBJ_KERNEL_HANDLE, NULL, THREAD_ALL_ACCESS, *PsThreadType, KernelMode, &handle));
   STATUS(PsAssignImpersonationToken(server, handle), STATUS_OBJECT_TYPE_MISMATCH);
   OK(ZwClose(handle));

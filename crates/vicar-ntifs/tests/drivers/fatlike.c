@@ -6,7 +6,7 @@ static const FAULT_OF_DRIVER faults[] = {
   { "the driver as it should be", { 0 }, NULL },
   { "a subject released where it should be unlocked", { VICAR_RULE_SUBJECT_STILL_LOCKED, VICAR_RULE_SUBJECT_RELEASED_TWICE }, NULL },
   { "the filtered token not given back", { VICAR_RULE_REFERENCE_LEAKED }, NULL },
-  { "the filtered token left in the subject", { VICAR_RULE_REFERENCE_LEAKED, VICAR_RULE_NOT_AN_OBJECT }, NULL },
+  { "the filtered token left in the subject", { VICAR_RULE_REFERENCE_LEAKED, VICAR_RULE_OVER_DEREFERENCED }, NULL },
   { "a subject released and not unlocked", { VICAR_RULE_SUBJECT_STILL_LOCKED }, NULL },
   { "an impersonation restored that was not disabled", { VICAR_RULE_RESTORE_WITHOUT_DISABLE }, NULL },
   { "a disabled impersonation not restored", { VICAR_RULE_RESTORE_WITHOUT_DISABLE }, NULL },

@@ -61,9 +61,14 @@ SCENE(a_refusal_leaves_the_thread_as_it_was) {
 /* The context is taken to be up to date: what the client's thread has become meanwhile is not looked at. */
 SCENE(the_context_is_taken_to_be_up_to_date) {
   SECURITY_CLIENT_CONTEXT other;
+  BOOLEAN copy, effective;
+  SECURITY_IMPERSONATION_LEVEL level = SecurityAnonymous;
   meet(alice, SECURITY_STATIC_TRACKING);
   other = client_of(bob);
   OK(SeImpersonateClientEx(&other, alice));
+  /* alice's process may act as others on the oldest systems only. */
+  PsDereferenceImpersonationToken(PsReferenceImpersonationToken(alice, &copy, &effective, &level));
+  EQ(level, place.profile == VICAR_PROFILE_NT4_TO_XP ? SecurityImpersonation : SecurityIdentification);
   RIGHT(serve(), server_may() ? STATUS_SUCCESS : STATUS_BAD_IMPERSONATION_LEVEL);
   PsRevertThreadToSelf(alice);
   SeDeleteClientSecurity(&other);

@@ -11,6 +11,7 @@ static const FAULT_OF_DRIVER faults[] = {
   { "a client captured at DISPATCH_LEVEL", { VICAR_RULE_WRONG_IRQL }, NULL },
   { "unread messages dropped with their contexts", { VICAR_RULE_CONTEXT_NOT_DELETED, VICAR_RULE_POOL_LEAKED }, NULL },
   { "a message leaked when its writer cannot be captured", { VICAR_RULE_POOL_LEAKED }, NULL },
+  { "a context used when its pipe is gone", { VICAR_RULE_CONTEXT_NOT_CREATED, VICAR_RULE_CONTEXT_DELETED_TWICE, VICAR_RULE_POOL_LEAKED }, NULL },
 };
 
 static DRIVER_OBJECT driver;
@@ -94,6 +95,19 @@ SCENE(the_server_acts_as_whoever_wrote_what_it_read) {
   RIGHT(serve(), unless_lowered(STATUS_ACCESS_DENIED));
   hang_up();
   RIGHT(serve(), STATUS_CANNOT_IMPERSONATE);
+}
+
+SCENE(who_wrote_a_message_outlives_its_thread) {
+  PETHREAD guest = thread_of(ALICE, NULL);
+  install();
+  RIGHT(open_by(guest, NULL), STATUS_SUCCESS);
+  RIGHT(write_by(guest, 1), STATUS_SUCCESS);
+  OK(vicar_act_as(server));
+  vicar_thread_exit(guest);
+  RIGHT(read_value(), 1);
+  RIGHT(serve(), unless_lowered(STATUS_SUCCESS));
+  RIGHT(serve(), unless_lowered(STATUS_SUCCESS));
+  hang_up();
 }
 
 SCENE(a_static_client_is_whoever_opened) {

@@ -6,7 +6,7 @@ static const FAULT_OF_DRIVER faults[] = {
   { "the driver as it should be", { 0 }, NULL },
   { "a subject kept on the way out of an error", { VICAR_RULE_SUBJECT_NOT_RELEASED }, NULL },
   { "the entry's reference to the token forgotten", { VICAR_RULE_REFERENCE_LEAKED }, NULL },
-  { "the entry's reference given back twice", { VICAR_RULE_NOT_AN_OBJECT }, NULL },
+  { "the entry's reference given back twice", { VICAR_RULE_OVER_DEREFERENCED }, NULL },
   { "no revert after an upcall that failed", { VICAR_RULE_MISSING_REVERT, VICAR_RULE_EXITED_IMPERSONATING }, NULL },
   { "the subject's token believed at any level", { VICAR_RULE_LEVEL_NOT_TESTED }, NULL },
   { "success taken for the level asked for", { VICAR_RULE_DOWNGRADE_UNSEEN }, NULL },

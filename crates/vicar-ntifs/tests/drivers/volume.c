@@ -14,7 +14,7 @@ static const FAULT_OF_DRIVER faults[] = {
   { "a worker that returns at a raised level", { VICAR_RULE_WORKER_AT_BAD_IRQL }, NULL },
   { "a work item queued twice", { VICAR_RULE_QUEUED_TWICE }, NULL },
   { "an impersonation at APC_LEVEL", { VICAR_RULE_WRONG_IRQL }, NULL },
-  { "the live token of a thread that has ended", { VICAR_RULE_CLIENT_THREAD_GONE }, NULL },
+  { "a client recorded when its thread may have ended", { VICAR_RULE_CLIENT_THREAD_GONE }, NULL },
   { "a work item freed while it waits", { VICAR_RULE_WORK_ITEM_BUSY }, NULL },
 };
 

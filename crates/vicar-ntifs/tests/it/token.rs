@@ -189,7 +189,7 @@ fn predicates_of_what_is_no_token_are_found() {
     assert_eq!(c!(SeTokenImpersonationLevel(token)), 0);
     c!(PsDereferencePrimaryToken(token));
     let found = stage.found();
-    assert_eq!(found, [Rule::NullArgument, Rule::WrongObject, Rule::NotAnObject, Rule::NotAnObject]);
+    assert_eq!(found, [Rule::NullArgument, Rule::WrongObject, Rule::NotAnObject, Rule::OverDereferenced]);
     let mut session = 0x5A;
     assert_eq!(c!(SeQuerySessionIdToken(token, &raw mut session)), INVALID_PARAMETER);
     assert_eq!(session, 0);
