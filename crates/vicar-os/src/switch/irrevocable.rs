@@ -15,6 +15,7 @@ pub use ask::{AskError, ask};
 pub use oracle::{Answer, Oracle, OracleError, Question, Seen, Verdict};
 pub use terminal::{Parent, Terminal, TerminalError, leave_terminal};
 
+use super::bounding;
 use crate::UnixIdentity;
 use crate::sys::{cred, fork, keyring};
 use core::fmt;
@@ -261,7 +262,7 @@ pub fn drop_to(identity: &UnixIdentity) -> Result<Dropped, DropError> {
     let former = Former::observe()?;
     keyring::join_empty_session().map_err(failed(Step::Keyring))?;
     let bounding = if former.effective.contains(CapabilitySet::SETPCAP) {
-        empty_bounding_set()?;
+        bounding::cut_to(CapabilitySet::empty()).map_err(failed(Step::BoundingSet))?;
         lock_secure_bits()?;
         Bounding::Empty
     } else {
@@ -323,21 +324,6 @@ fn same_groups(listed: &[u32], identity: &UnixIdentity) -> bool {
     listed.iter().copied().eq(identity.groups().iter().map(|group| group.raw()))
 }
 
-/// Every capability that this kernel knows, newer ones than this program's included.
-fn known_capabilities() -> impl Iterator<Item = CapabilitySet> {
-    (0..u64::BITS)
-        .filter_map(|bit| 1_u64.checked_shl(bit))
-        .map(CapabilitySet::from_bits_retain)
-        .take_while(|&capability| rustix::thread::capability_is_in_bounding_set(capability).is_ok())
-}
-
-fn empty_bounding_set() -> Result<(), DropError> {
-    for capability in known_capabilities() {
-        rustix::thread::remove_capability_from_bounding_set(capability).map_err(failed(Step::BoundingSet))?;
-    }
-    Ok(())
-}
-
 /// What the secure bits must contain: user 0 means nothing, ambient capabilities cannot be raised, both for good.
 const LOCKED: CapabilitiesSecureBits = CapabilitiesSecureBits::NO_ROOT
     .union(CapabilitiesSecureBits::NO_ROOT_LOCKED)
@@ -369,7 +355,7 @@ fn prove(identity: &UnixIdentity, former: &Former, bounding: Bounding) -> Result
     hold(Claim::Groups, same_groups(&listed_groups()?, identity))?;
     let sets = rustix::thread::capabilities(None).map_err(failed(Step::Observe))?;
     hold(Claim::NoCapabilities, (sets.effective | sets.permitted | sets.inheritable).is_empty())?;
-    for capability in known_capabilities() {
+    for capability in bounding::known_capabilities() {
         let is_ambient = rustix::thread::capability_is_in_ambient_set(capability).map_err(failed(Step::Observe))?;
         hold(Claim::NoCapabilities, !is_ambient)?;
         if bounding == Bounding::Empty {

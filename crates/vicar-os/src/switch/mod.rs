@@ -3,6 +3,7 @@
 //! Nothing else in the workspace changes credentials. Scoped changes go through `place`; changes for good are in
 //! [`irrevocable`]; what a server gives up when it starts is in `powers`.
 
+mod bounding;
 pub(crate) mod calls;
 #[cfg(feature = "tokio")]
 pub(crate) mod inherited;

@@ -1,5 +1,6 @@
 //! What a server gives up for good when it starts, and what it keeps: the right to change its threads' ids.
 
+use super::bounding;
 use super::calls::{CredentialCalls, Kernel};
 use core::fmt;
 use rustix::io::Errno;
@@ -8,9 +9,6 @@ use rustix::thread::{CapabilitiesSecureBits, CapabilitySet};
 
 /// The capabilities a server keeps: they let it change the ids of its threads and matter to no file check.
 pub(crate) const KEPT: CapabilitySet = CapabilitySet::SETUID.union(CapabilitySet::SETGID);
-
-/// Highest capability number looked at; the kernel refuses numbers it does not know.
-const LAST_CAPABILITY: u32 = 63;
 
 /// What was given up and what is left, for the start-up message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +124,7 @@ fn cut(before: CapabilitySet, kept: CapabilitySet) -> Result<bool, PowersError> 
     if bounding_cut {
         // Effective may have been lowered by whoever started us; permitted is what counts.
         Kernel.set_capabilities(before, before).map_err(at("capset"))?;
-        cut_bounding_set(kept)?;
+        bounding::cut_to(kept).map_err(at("prctl PR_CAPBSET_DROP"))?;
         let bits = rustix::thread::capabilities_secure_bits().map_err(at("prctl PR_GET_SECUREBITS"))?;
         let bits = bits
             .union(CapabilitiesSecureBits::NO_ROOT)
@@ -141,21 +139,4 @@ fn cut(before: CapabilitySet, kept: CapabilitySet) -> Result<bool, PowersError> 
         return Err(PowersError { operation: "verifying the capability sets", errno: Errno::PERM });
     }
     Ok(bounding_cut)
-}
-
-fn cut_bounding_set(kept: CapabilitySet) -> Result<(), PowersError> {
-    for number in 0..=LAST_CAPABILITY {
-        let Some(bit) = 1_u64.checked_shl(number) else { break };
-        let capability = CapabilitySet::from_bits_retain(bit);
-        if kept.contains(capability) {
-            continue;
-        }
-        match rustix::thread::remove_capability_from_bounding_set(capability) {
-            Ok(()) => {}
-            // The first number the kernel does not know ends the list.
-            Err(Errno::INVAL) => break,
-            Err(errno) => return Err(PowersError { operation: "prctl PR_CAPBSET_DROP", errno }),
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! A client and one capability: what a task of the elevated queue is done as, in a process of its own.
 
+use super::bounding;
 use super::irrevocable::{Claim, DropError, Step};
 use crate::UnixIdentity;
 use crate::sys::{cred, fork, keyring};
@@ -40,7 +41,7 @@ pub(crate) fn take_on(
     let sets = |effective, permitted| CapabilitySets { effective, permitted, inheritable: none };
     rustix::thread::set_capabilities(None, sets(held, held)).map_err(failed(Step::SetCapabilities))?;
     keyring::join_empty_session().map_err(failed(Step::Keyring))?;
-    empty_bounding_set()?;
+    bounding::cut_to(none).map_err(failed(Step::BoundingSet))?;
     use CapabilitiesSecureBits as Bits;
     let kept = Bits::NO_SETUID_FIXUP
         | Bits::NO_SETUID_FIXUP_LOCKED
@@ -61,18 +62,6 @@ pub(crate) fn take_on(
     rustix::thread::set_no_new_privs(true).map_err(failed(Step::NoNewPrivileges))?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed(Step::Dumpable))?;
     prove(identity, anonymous, capability)
-}
-
-fn empty_bounding_set() -> Result<(), DropError> {
-    for bit in (0..u64::BITS).filter_map(|bit| 1_u64.checked_shl(bit)) {
-        match rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(bit)) {
-            Ok(()) => {}
-            // The first number the kernel does not know ends the list.
-            Err(Errno::INVAL) => break,
-            Err(errno) => return Err(failed(Step::BoundingSet)(errno)),
-        }
-    }
-    Ok(())
 }
 
 fn prove(identity: &UnixIdentity, anonymous: &UnixIdentity, capability: CapabilitySet) -> Result<(), DropError> {
