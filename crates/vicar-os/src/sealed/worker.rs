@@ -148,7 +148,9 @@ impl<'a> Worker<'a> {
         }
         let borrowed: Vec<BorrowedFd<'_>> = opened.iter().map(|file| file.as_fd()).collect();
         let bell = [BELL, u8::try_from(count).ok()?];
-        packet::send(self.socket, &bell, &borrowed, SendFlags::empty()).ok()
+        let sent = packet::send(self.socket, &bell, &borrowed, SendFlags::empty());
+        fork::close_together(opened);
+        sent.ok()
     }
 
     fn hand_over(&self, answer: &JobAnswer) -> Option<()> {

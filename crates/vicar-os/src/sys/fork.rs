@@ -3,6 +3,7 @@
 
 use rustix::io::Errno;
 use rustix::process::Pid;
+use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 
 /// Which side of a fork this is.
 #[derive(Debug)]
@@ -97,12 +98,28 @@ pub(crate) fn close_all_but(kept: &mut [u32]) -> Result<(), Errno> {
     close_from(first)
 }
 
+/// Closes what the caller owns: in one call when the numbers follow one another, as those of files that were opened in a row do.
+///
+/// # Source
+/// close_range(2), Linux 5.9.
+pub(crate) fn close_together(owned: Vec<OwnedFd>) {
+    let number = |file: &OwnedFd| file.as_raw_fd().unsigned_abs();
+    let (Some(first), Some(last)) = (owned.first().map(number), owned.last().map(number)) else { return };
+    let in_a_row = owned.iter().zip(first..).all(|(file, expected)| number(file) == expected);
+    if in_a_row && close_between(first, last).is_ok() {
+        // They are closed: nobody owns these numbers any more.
+        owned.into_iter().for_each(|file| {
+            let _closed = file.into_raw_fd();
+        });
+    }
+}
+
 const MAX_DESCRIPTOR: u32 = i32::MAX.unsigned_abs();
 
 fn close_between(first: u32, last: u32) -> Result<(), Errno> {
     // SAFETY:
     // 1. the call takes three numbers and touches no memory.
-    // 2. owners of these descriptors are left behind, see `close_from`.
+    // 2. owners of these descriptors are left behind, see `close_from`, or give them up, see `close_together`.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) };
     if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
@@ -152,4 +169,40 @@ pub(crate) fn started_with_more_rights() -> bool {
 
 fn last_errno() -> Errno {
     Errno::from_raw_os_error(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The files that are open here, by what they are and not by their numbers.
+    fn open_pipes() -> usize {
+        let entries = std::fs::read_dir("/proc/self/fd").unwrap();
+        let is_pipe = |entry: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_link(entry.unwrap().path()).is_ok_and(|target| target.to_string_lossy().starts_with("pipe:"))
+        };
+        entries.filter_map(|entry| is_pipe(entry).then_some(())).count()
+    }
+
+    #[test]
+    fn what_is_closed_together_is_closed_and_nothing_else_is() {
+        crate::testing::passes_alone("sys::fork::tests::what_is_closed_together_is_closed_and_nothing_else_is", || {
+            let before = open_pipes();
+            let pipes = || {
+                (0..8).flat_map(|_| {
+                    let (read, write) = rustix::pipe::pipe().unwrap();
+                    [read, write]
+                })
+            };
+            close_together(Vec::new());
+            close_together(pipes().collect());
+            assert_eq!(open_pipes(), before);
+            // With one between that is somebody else's.
+            let (kept, closed): (Vec<_>, Vec<_>) = pipes().enumerate().partition(|(index, _)| *index == 5);
+            close_together(closed.into_iter().map(|(_, file)| file).collect());
+            assert_eq!(open_pipes(), before + 1);
+            drop(kept);
+            assert_eq!(open_pipes(), before);
+        });
+    }
 }
