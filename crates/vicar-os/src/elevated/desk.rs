@@ -5,14 +5,14 @@ use super::subject::Subjects;
 use super::task::{self, Task};
 use super::wire::{self, MAX_MESSAGE_LEN, MAX_REGISTRATION_LEN, Message, Stated, encode_told};
 use super::{ElevatedError, ElevatedOptions, Grants, Owners, Refusal, Vouching, perform};
-use crate::UnixIdentity;
 use crate::packet::{self, Received};
 use crate::source::token;
-use crate::supervisor::Operation;
-use crate::supervisor::apart::{be_apart, descriptor, see_off};
+use crate::supervisor::apart::{self, be_apart, descriptor, see_off};
+use crate::supervisor::{ForkError, Missing, Operation};
 use crate::switch::calls::put_in_force;
 use crate::switch::powers;
 use crate::sys::fork::{self, Side};
+use crate::{KernelUid, UnixIdentity};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -44,36 +44,32 @@ pub(super) struct Beginning {
     pub(super) options: ElevatedOptions,
 }
 
-/// Runs the queue until the server hangs up or ends, then ends every task and the process.
-pub(super) fn main(beginning: Beginning) -> ! {
-    // A panic must not unwind into the code of the server that forked this process.
-    let code = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| {
-        let ready =
-            shape(&beginning).and_then(|()| Desk::new(beginning).map_err(|_status| (Operation::Shape, Errno::NOMEM)));
-        match ready {
-            Ok(desk) => {
-                let sent = packet::send(desk.socket.as_fd(), &[0; 8], &[], SendFlags::empty());
-                if sent.is_ok() { desk.run() } else { 71 }
-            }
-            // Whoever waits sees that nobody is there.
-            Err(_) => 71,
-        }
-    }));
-    fork::exit_now(code.unwrap_or(70))
+/// Runs the queue until the server hangs up or ends, then ends every task; returns the process's exit code.
+pub(super) fn main(beginning: Beginning) -> i32 {
+    if let Err(error) = shape(&beginning) {
+        let _ = apart::report(&beginning.socket, Err(error));
+        return 71;
+    }
+    match Desk::new(beginning) {
+        Ok(desk) if apart::report(&desk.socket, Ok(())).is_ok() => desk.run(),
+        // Whoever waits sees that nobody is there.
+        Ok(_) | Err(_) => 71,
+    }
 }
 
-fn shape(beginning: &Beginning) -> Result<(), (Operation, Errno)> {
-    let shape = |errno| (Operation::Shape, errno);
+fn shape(beginning: &Beginning) -> Result<(), ForkError> {
+    let shape = |errno| apart::failed((Operation::Shape, errno));
     let Beginning { socket, server, registrar, audit, options, .. } = beginning;
     let mut kept = [socket, server, registrar, audit].map(descriptor);
-    be_apart(c"vicar-elevated", &mut kept, rustix::fs::Mode::from_raw_mode(0o077))?;
+    be_apart(c"vicar-elevated", &mut kept, rustix::fs::Mode::from_raw_mode(0o077)).map_err(apart::failed)?;
     for signal in [Signal::INT, Signal::HUP, Signal::TERM, Signal::QUIT] {
         fork::ignore(signal);
     }
     let wanted = ALWAYS | task::capabilities(options.grants.every().iter());
     let kept = powers::keep(wanted).map_err(|error| shape(error.errno()))?;
-    if kept != wanted {
-        return Err(shape(Errno::PERM));
+    let missing = wanted.difference(kept);
+    if !missing.is_empty() {
+        return Err(ForkError::Lacks(Missing(missing)));
     }
     // This process itself does nothing with them.
     put_in_force(CapabilitySet::empty()).map_err(shape)
@@ -93,6 +89,7 @@ pub(super) struct Asked {
 struct Helper {
     process: Pid,
     ended: OwnedFd,
+    user: KernelUid,
     /// For the answer that it took too long.
     answer: OwnedFd,
     record: Record,
@@ -140,7 +137,7 @@ impl Desk {
             own: rustix::process::getpid(),
             system,
             nobody,
-            subjects: Subjects::new(options.subjects, options.subject_lifetime),
+            subjects: Subjects::new(options.subjects, options.user_subjects, options.subject_lifetime),
             options,
             waiting: VecDeque::new(),
             helpers: Vec::new(),
@@ -272,7 +269,8 @@ impl Desk {
         {
             return Err(Refusal::NotAllowed);
         }
-        if self.waiting.len() >= self.options.waiting {
+        let of_user = self.waiting.iter().filter(|asked| asked.identity.uid() == identity.uid()).count();
+        if self.waiting.len() >= self.options.waiting || of_user >= self.options.user_waiting {
             return Err(Refusal::Busy);
         }
         Ok(identity)
@@ -302,7 +300,7 @@ impl Desk {
     /// Starts what may be started. What cannot be written down is not done.
     fn start_tasks(&mut self) {
         while self.helpers.len() < self.options.at_once {
-            let Some(asked) = self.waiting.pop_front() else { return };
+            let Some(asked) = self.take_next() else { return };
             if asked.record.write(&self.audit, "begin").is_err() {
                 tell(&asked.answer, &Err(ElevatedError::Refused(Refusal::NoAudit)));
                 continue;
@@ -316,9 +314,12 @@ impl Desk {
                     continue;
                 }
             };
-            let Asked { answer, record, gives_up, .. } = asked;
+            let Asked { answer, record, gives_up, identity, .. } = asked;
+            let user = identity.uid();
             match rustix::process::pidfd_open(process, PidfdFlags::empty()) {
-                Ok(ended) => self.helpers.push(Helper { process, ended, answer, record, gives_up, is_late: false }),
+                Ok(ended) => {
+                    self.helpers.push(Helper { process, ended, user, answer, record, gives_up, is_late: false })
+                }
                 Err(_) => {
                     end(process);
                     // It has just been made and is ending: this does not wait.
@@ -328,6 +329,14 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Whose turn it is, if it is anybody's now.
+    fn take_next(&mut self) -> Option<Asked> {
+        let at_work = |user: KernelUid| self.helpers.iter().filter(|helper| helper.user == user).count();
+        let users = self.waiting.iter().map(|asked| asked.identity.uid());
+        let place = whose_turn(users, at_work, self.options.user_at_once)?;
+        self.waiting.remove(place)
     }
 
     fn expire(&mut self, now: Instant) {
@@ -366,6 +375,17 @@ impl Desk {
     }
 }
 
+/// The place of the one that is next among those who wait: whose user has the fewest tasks at work, fewer than `most`, and of these
+/// the one that waits longest.
+fn whose_turn(
+    waiting: impl Iterator<Item = KernelUid>,
+    at_work: impl Fn(KernelUid) -> usize,
+    most: usize,
+) -> Option<usize> {
+    let counted = waiting.map(at_work).enumerate().filter(|(_, count)| *count < most);
+    counted.min_by_key(|(_, count)| *count).map(|(place, _)| place)
+}
+
 /// Tells whoever waits, if anybody does. This process waits for nobody.
 fn tell(answer: &OwnedFd, told: &wire::Told) {
     let _ = packet::send(answer.as_fd(), &encode_told(told), &[], SendFlags::DONTWAIT);
@@ -385,5 +405,26 @@ impl Grants {
             .values()
             .chain(self.groups.values())
             .fold(vicar_nt::privilege::PrivilegeMask::NONE, |all, one| all.union(*one))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_behind_one_who_asks_for_much() {
+        let user = |id| KernelUid::new(id).unwrap();
+        let turn = |waiting: &[u32], working: &[u32], most| {
+            let at_work = |who: KernelUid| working.iter().filter(|id| user(**id) == who).count();
+            whose_turn(waiting.iter().map(|id| user(*id)), at_work, most)
+        };
+        assert_eq!(turn(&[], &[], 4), None);
+        assert_eq!(turn(&[1, 1, 2], &[], 4), Some(0), "who waits longest");
+        assert_eq!(turn(&[1, 1, 2], &[1], 4), Some(2), "who has the fewest at work");
+        assert_eq!(turn(&[1, 1, 2], &[1, 2, 2], 4), Some(0));
+        assert_eq!(turn(&[1, 1], &[1, 1, 1, 1], 4), None, "there is room, which is for others");
+        assert_eq!(turn(&[1, 1, 3], &[1, 1, 1, 1], 4), Some(2));
+        assert_eq!(turn(&[1], &[], 0), None);
     }
 }

@@ -47,14 +47,12 @@ pub use subject::SubjectNumber;
 pub use task::Task;
 
 use crate::packet::{self, Received};
-use crate::supervisor::apart::see_off;
+use crate::supervisor::apart::{Apart, PATIENCE};
 use crate::supervisor::{ForkError, Operation};
-use crate::sys::fork::{self, Side};
 use crate::{KernelGid, KernelUid, UnixIdentity};
 use core::fmt;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
-use rustix::process::{Pid, PidfdFlags};
+use rustix::net::{RecvFlags, SendFlags, sockopt};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -62,9 +60,6 @@ use std::time::Duration;
 use vicar_nt::Privilege;
 use vicar_nt::privilege::PrivilegeMask;
 use wire::{Message, Stated};
-
-/// How long the queue may take to report, and to end, and an answer longer than its limit.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who holds which privileges, as the administrator wrote it. Nobody holds anything by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,18 +129,25 @@ pub struct ElevatedOptions {
     pub owners: Owners,
     /// Most tasks at a time.
     pub at_once: usize,
+    /// Most tasks of one user at a time; others have the rest.
+    pub user_at_once: usize,
     /// Most tasks that wait for their turn.
     pub waiting: usize,
+    /// Most tasks of one user that wait for their turn. Whose user has the fewest at work is next, then who waits longest.
+    pub user_waiting: usize,
     /// Longest time for one task, the wait included; its process is killed after that.
     pub limit: Duration,
     /// Most subjects; the oldest ones make room.
     pub subjects: usize,
+    /// Most subjects of one user, however often it signs in; its own oldest ones make room.
+    pub user_subjects: usize,
     /// How long a subject may ask after it was registered.
     pub subject_lifetime: Duration,
 }
 
 impl ElevatedOptions {
-    /// The usual limits: 8 tasks at a time, 64 waiting, 30 seconds each; 4,096 subjects, an hour each, registered by the supervisor.
+    /// The usual limits: 8 tasks at a time and 64 waiting, of one user 4 and 16, 30 seconds each; 4,096 subjects, 64 of one user, an
+    /// hour each, registered by the supervisor.
     #[must_use]
     pub const fn new(grants: Grants) -> Self {
         Self {
@@ -153,9 +155,12 @@ impl ElevatedOptions {
             vouching: Vouching::SupervisorOnly,
             owners: Owners::AnyButRoot,
             at_once: 8,
+            user_at_once: 4,
             waiting: 64,
+            user_waiting: 16,
             limit: Duration::from_secs(30),
             subjects: 4096,
+            user_subjects: 64,
             subject_lifetime: Duration::from_secs(3600),
         }
     }
@@ -187,8 +192,7 @@ pub struct ElevatedQueue {
 }
 
 struct Handle {
-    socket: OwnedFd,
-    process: Pid,
+    apart: Apart,
     options: ElevatedOptions,
 }
 
@@ -199,29 +203,14 @@ impl ElevatedQueue {
         audit: OwnedFd,
         anonymous: UnixIdentity,
     ) -> Result<(Self, Registrar), ForkError> {
-        let failed = |operation| move |errno: Errno| ForkError::Failed { operation, errno: errno.raw_os_error() };
-        let (near, socket) = packet::pair().map_err(failed(Operation::Pipe))?;
-        let (registrar, far_registrar) = packet::pair().map_err(failed(Operation::Pipe))?;
-        let server = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
-            .map_err(failed(Operation::Fork))?;
-        let beginning =
-            desk::Beginning { socket, server, registrar: far_registrar, audit, anonymous, options: options.clone() };
-        let process = match fork::fork() {
-            Ok(Side::Child) => desk::main(beginning),
-            Ok(Side::Parent { child }) => child,
-            Err(Errno::BUSY) => return Err(ForkError::ManyThreads),
-            Err(errno) => return Err(failed(Operation::Fork)(errno)),
-        };
-        drop(beginning);
-        let inner = Handle { socket: near, process, options };
-        for side in [sockopt::Timeout::Recv, sockopt::Timeout::Send] {
-            sockopt::set_socket_timeout(&inner.socket, side, Some(PATIENCE)).map_err(failed(Operation::Receive))?;
-        }
-        match packet::receive(inner.socket.as_fd(), &mut [0; 8], RecvFlags::empty()) {
-            Ok(Received::Message { len: 8, .. }) => Ok((Self { inner: Arc::new(inner) }, Registrar(registrar))),
-            Ok(_) | Err(Errno::AGAIN) => Err(ForkError::NotReady),
-            Err(errno) => Err(failed(Operation::Receive)(errno)),
-        }
+        let (registrar, far_registrar) = packet::pair()
+            .map_err(|errno| ForkError::Failed { operation: Operation::Pipe, errno: errno.raw_os_error() })?;
+        let theirs = options.clone();
+        let apart = Apart::fork(|socket, server| {
+            let options = theirs;
+            desk::main(desk::Beginning { socket, server, registrar: far_registrar, audit, anonymous, options })
+        })?;
+        Ok((Self { inner: Arc::new(Handle { apart, options }) }, Registrar(registrar)))
     }
 
     /// What somebody holds here.
@@ -258,27 +247,22 @@ impl ElevatedQueue {
     /// Whether the process is there.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        use rustix::event::{PollFd, PollFlags, Timespec};
-        // It says nothing on this socket after its first message: whatever there is to read is its end.
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let mut watched = [PollFd::new(&self.inner.socket, PollFlags::IN)];
-        matches!(rustix::event::poll(&mut watched, Some(&now)), Ok(0))
+        self.inner.apart.is_alive()
     }
 
     /// Its process id, for the log.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.inner.process.as_raw_nonzero().get().unsigned_abs()
+        self.inner.apart.pid()
     }
 
     fn send(&self, message: &Message, descriptors: &[BorrowedFd<'_>]) -> Result<(), ElevatedError> {
-        packet::send(self.inner.socket.as_fd(), &wire::encode(message), descriptors, SendFlags::empty()).map_err(
-            |errno| match errno {
+        packet::send(self.inner.apart.socket().as_fd(), &wire::encode(message), descriptors, SendFlags::empty())
+            .map_err(|errno| match errno {
                 Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN => ElevatedError::Dead,
                 Errno::AGAIN => ElevatedError::TimedOut,
                 errno => failed("sendmsg")(errno),
-            },
-        )
+            })
     }
 
     /// Asks, and waits for the answer on a socket that nobody else has.
@@ -338,18 +322,7 @@ pub fn judge_message(bytes: &[u8]) {
 
 impl fmt::Debug for ElevatedQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ElevatedQueue").field("process", &self.inner.process).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Handle {
-    /// Ends the queue and waits a moment for it, so that no zombie stays.
-    fn drop(&mut self) {
-        // An error means that the other end is gone already.
-        let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
-        if let Ok(ended) = rustix::process::pidfd_open(self.process, PidfdFlags::empty()) {
-            see_off(vec![(self.process, ended)], PATIENCE);
-        }
+        f.debug_struct("ElevatedQueue").field("process", &self.pid()).finish_non_exhaustive()
     }
 }
 

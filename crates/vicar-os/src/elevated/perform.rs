@@ -70,11 +70,13 @@ fn perform(task: &Task, identity: &UnixIdentity, descriptors: &[OwnedFd]) -> Res
     refuse_kernel_file_system(directory.as_fd()).map_err(|_refused| ElevatedError::NotServed)?;
     match task {
         Task::OpenForBackup { name } => {
-            let kind = kind_of(look(directory, name)?.as_fd())?;
-            let more = if kind == Kind::Directory { OFlags::DIRECTORY } else { OFlags::empty() };
-            open(directory, name, OFlags::RDONLY | more, &[Kind::Regular, Kind::Directory]).map(Some)
+            let file = look(directory, name)?;
+            reopen(&file, OFlags::RDONLY, &[Kind::Regular, Kind::Directory]).map(Some)
         }
-        Task::OpenForRestore { name } => open(directory, name, OFlags::WRONLY, &[Kind::Regular]).map(Some),
+        Task::OpenForRestore { name } => {
+            let file = look(directory, name)?;
+            reopen(&file, OFlags::WRONLY, &[Kind::Regular]).map(Some)
+        }
         Task::TakeOwnership { name } => {
             let file = look(directory, name)?;
             change_owner(&file, Some(Uid::from_raw(identity.uid().raw())), None)
@@ -85,9 +87,8 @@ fn perform(task: &Task, identity: &UnixIdentity, descriptors: &[OwnedFd]) -> Res
         }
         Task::SetMode { name, mode } => {
             let file = look(directory, name)?;
-            // A descriptor that was opened only to look has no mode to change; its entry in procfs leads to the same file.
-            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-            rustix::fs::chmod(path, Mode::from_raw_mode(*mode)).map_err(os).map(|()| None)
+            // A descriptor that was opened only to look has no mode to change.
+            rustix::fs::chmod(itself(&file), Mode::from_raw_mode(*mode)).map_err(os).map(|()| None)
         }
         Task::Link { name } => {
             let file = descriptors.get(1).ok_or(ElevatedError::Os(libc::EBADF))?;
@@ -113,17 +114,16 @@ fn look(directory: &OwnedFd, name: &Name) -> Result<OwnedFd, ElevatedError> {
 /// A name leads to what is in the directory, and to nothing else.
 const STAY: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
-fn open(directory: &OwnedFd, name: &Name, access: OFlags, kinds: &[Kind]) -> Result<OwnedFd, ElevatedError> {
-    // A device or a FIFO is not even opened.
-    let before = look(directory, name)?;
-    served(before.as_fd(), kinds)?;
-    let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat2(directory, name.as_bytes(), flags, Mode::empty(), STAY).map_err(os)?;
-    let seen = |file: &OwnedFd| rustix::fs::fstat(file).map(|seen| (seen.st_dev, seen.st_ino)).map_err(os);
-    if seen(&before)? != seen(&file)? {
-        return Err(ElevatedError::Os(libc::ESTALE));
-    }
-    Ok(file)
+/// Opens what was looked at, whatever has its name by now: a device or a FIFO is not even touched.
+fn reopen(file: &OwnedFd, access: OFlags, kinds: &[Kind]) -> Result<OwnedFd, ElevatedError> {
+    served(file.as_fd(), kinds)?;
+    let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open(itself(file), flags, Mode::empty()).map_err(os)
+}
+
+/// The path of what a descriptor that was opened only to look is about: its entry in procfs leads to that very file.
+fn itself(file: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 fn kind_of(file: BorrowedFd<'_>) -> Result<Kind, ElevatedError> {
@@ -135,4 +135,43 @@ fn served(file: BorrowedFd<'_>, kinds: &[Kind]) -> Result<(), ElevatedError> {
         return Err(ElevatedError::NotServed);
     }
     refuse_kernel_file_system(file).map_err(|_refused| ElevatedError::NotServed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    #[test]
+    fn what_was_looked_at_is_opened_whatever_has_its_name_by_then() {
+        let path = std::env::temp_dir().join(format!("vicar-elevated-swapped-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        let directory = OwnedFd::from(std::fs::File::open(&path).unwrap());
+        let (name, at) = (Name::parse(b"f").unwrap(), path.join("f"));
+        let read = |file: OwnedFd| {
+            let mut text = String::new();
+            std::fs::File::from(file).read_to_string(&mut text).map(|_| text)
+        };
+        for others in [0, 1, 2] {
+            std::fs::write(&at, "judged").unwrap();
+            let judged = look(&directory, &name).unwrap();
+            std::fs::remove_file(&at).unwrap();
+            match others {
+                0 => std::fs::write(&at, "another").unwrap(),
+                1 => std::os::unix::fs::symlink("/etc/passwd", &at).unwrap(),
+                _ => {
+                    rustix::fs::mknodat(rustix::fs::CWD, &at, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+                }
+            }
+            assert_eq!(read(reopen(&judged, OFlags::RDONLY, &[Kind::Regular]).unwrap()).unwrap(), "judged");
+            let directory_only = reopen(&judged, OFlags::RDONLY, &[Kind::Directory]).err();
+            assert_eq!(directory_only, Some(ElevatedError::NotServed));
+            assert!(reopen(&judged, OFlags::WRONLY, &[Kind::Regular]).is_ok());
+            if others > 0 {
+                assert_eq!(look(&directory, &name).err(), Some(ElevatedError::NotServed));
+            }
+            std::fs::remove_file(&at).unwrap();
+        }
+        std::fs::remove_dir_all(&path).unwrap();
+    }
 }

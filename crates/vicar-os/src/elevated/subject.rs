@@ -49,19 +49,29 @@ pub(super) struct Subjects {
     known: HashMap<SubjectNumber, (UnixIdentity, Option<Instant>)>,
     order: VecDeque<SubjectNumber>,
     most: usize,
+    most_of_one: usize,
     lifetime: Duration,
 }
 
 impl Subjects {
-    pub(super) fn new(most: usize, lifetime: Duration) -> Self {
-        Self { known: HashMap::new(), order: VecDeque::new(), most: most.max(1), lifetime }
+    pub(super) fn new(most: usize, most_of_one: usize, lifetime: Duration) -> Self {
+        let (most, most_of_one) = (most.max(1), most_of_one.max(1));
+        Self { known: HashMap::new(), order: VecDeque::new(), most, most_of_one, lifetime }
     }
 
-    /// Registers a subject; the oldest ones make room.
+    /// Registers a subject; the oldest ones make room: its own user's when that has as many as it may, else anybody's.
     pub(super) fn register(&mut self, number: SubjectNumber, identity: UnixIdentity, now: Instant) {
         // A number that is there already is left as it is: it could only have been chosen to be.
         if self.known.contains_key(&number) {
             return;
+        }
+        self.order.retain(|number| self.known.contains_key(number));
+        let is_own =
+            |number: &SubjectNumber| self.known.get(number).is_some_and(|(known, _)| known.uid() == identity.uid());
+        let own: Vec<SubjectNumber> = self.order.iter().copied().filter(is_own).collect();
+        let spare = own.len().saturating_add(1).saturating_sub(self.most_of_one);
+        for number in own.into_iter().take(spare) {
+            self.known.remove(&number);
         }
         self.order.retain(|number| self.known.contains_key(number));
         while self.known.len() >= self.most {
@@ -97,7 +107,7 @@ mod tests {
 
     #[test]
     fn subjects_are_bounded_end_and_are_not_replaced() {
-        let mut subjects = Subjects::new(3, Duration::from_secs(60));
+        let mut subjects = Subjects::new(3, 9, Duration::from_secs(60));
         let now = Instant::now();
         let number = |which| SubjectNumber::from_bytes([which; 16]);
         for which in 1..=4 {
@@ -115,6 +125,21 @@ mod tests {
             subjects.register(number(which), somebody(61_005), later);
             assert!(subjects.known.len() <= 3 && subjects.order.len() <= 4);
         }
+    }
+
+    #[test]
+    fn who_signs_in_often_makes_room_for_itself() {
+        let mut subjects = Subjects::new(100, 3, Duration::from_secs(60));
+        let now = Instant::now();
+        let number = |which| SubjectNumber::from_bytes([which; 16]);
+        subjects.register(number(0), somebody(61_002), now);
+        for which in 1..=200 {
+            subjects.register(number(which), somebody(61_001), now);
+        }
+        assert_eq!(subjects.find(number(0), now), Some(&somebody(61_002)));
+        let left: Vec<u8> = (1..=200).filter(|which| subjects.find(number(*which), now).is_some()).collect();
+        assert_eq!(left, [198, 199, 200]);
+        assert!(subjects.order.len() <= 5);
     }
 
     #[test]

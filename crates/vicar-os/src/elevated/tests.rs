@@ -106,10 +106,15 @@ fn a_server_in_the_hands_of_others_names_nobody_itself() {
             let mut bytes = good.clone();
             bytes[round % good.len()] ^= 0x55;
             let all = &many[..round % packet::MAX_DESCRIPTORS];
-            packet::send(queue.inner.socket.as_fd(), &bytes, all, SendFlags::empty()).unwrap();
-            packet::send(queue.inner.socket.as_fd(), &good, &[write.as_fd(), place[0].as_fd()], SendFlags::empty())
-                .unwrap();
-            packet::send(queue.inner.socket.as_fd(), &vec![1; 600], all, SendFlags::empty()).unwrap();
+            packet::send(queue.inner.apart.socket().as_fd(), &bytes, all, SendFlags::empty()).unwrap();
+            packet::send(
+                queue.inner.apart.socket().as_fd(),
+                &good,
+                &[write.as_fd(), place[0].as_fd()],
+                SendFlags::empty(),
+            )
+            .unwrap();
+            packet::send(queue.inner.apart.socket().as_fd(), &vec![1; 600], all, SendFlags::empty()).unwrap();
         }
         // What was well-formed is being done, so the queue may be full for a moment; it never stops answering.
         let busy = refused(Refusal::Busy);
@@ -139,6 +144,42 @@ fn limits_and_the_audit_trail_come_first() {
         assert_eq!(ask(ended, null()), Err(ElevatedError::Refused(Refusal::Unknown)));
         let no_room = rustix::fs::open("/dev/full", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
         assert_eq!(ask(alice_may(), no_room), Err(ElevatedError::Refused(Refusal::NoAudit)));
+    });
+}
+
+#[test]
+fn one_who_asks_for_much_leaves_room_for_others() {
+    passes_alone("elevated::tests::one_who_asks_for_much_leaves_room_for_others", || {
+        let bob = KernelUid::new(61_002).unwrap();
+        // Nothing is begun, so whoever is let in waits.
+        let options = ElevatedOptions { at_once: 0, user_waiting: 3, limit: Duration::from_secs(600), ..alice_may() };
+        let options = ElevatedOptions { grants: options.grants.clone().user(bob, Privilege::Backup), ..options };
+        let (queue, registrar) = ElevatedQueue::fork(options, null(), nobody()).unwrap();
+        let place = OwnedFd::from(std::fs::File::open("/").unwrap());
+        let ask = |uid| {
+            let number = registrar.register(&identity(uid, &[])).unwrap();
+            let (near, far) = packet::pair().unwrap();
+            let message = Message::Ask { number, stated: stated(uid, ALL), task: backup("etc") };
+            queue.send(&message, &[far.as_fd(), place.as_fd()]).unwrap();
+            near
+        };
+        let told = |answer: &OwnedFd, flags| {
+            let mut bytes = [0; 8];
+            match packet::receive(answer.as_fd(), &mut bytes, flags) {
+                Ok(Received::Message { len: 8, .. }) => wire::decode_told(&bytes),
+                Err(Errno::AGAIN) => None,
+                other => panic!("{other:?}"),
+            }
+        };
+        let busy = Some(Err(ElevatedError::Refused(Refusal::Busy)));
+        let waiting = [ask(61_001), ask(61_001), ask(61_001)];
+        assert_eq!(told(&ask(61_001), RecvFlags::empty()), busy);
+        let bobs = ask(61_002);
+        // Messages are taken in order: when this is answered, bob's was let in.
+        assert_eq!(told(&ask(61_001), RecvFlags::empty()), busy);
+        for answer in waiting.iter().chain([&bobs]) {
+            assert_eq!(told(answer, RecvFlags::DONTWAIT), None);
+        }
     });
 }
 

@@ -47,16 +47,10 @@ pub use job::{Accept, Job, JobAnswer, JobRequest};
 pub use seal::{Limits, Seal, SealError, Sealed, seal};
 pub use workers::{SealedWorkers, Worker};
 
-use crate::packet::{self, Received};
-use crate::supervisor::apart::see_off;
-use crate::supervisor::{ForkError, Operation};
-use crate::sys::fork::{self, Side};
+use crate::supervisor::ForkError;
+use crate::supervisor::apart::Apart;
 use core::fmt;
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, Shutdown, sockopt};
-use rustix::process::{Pid, PidfdFlags};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,8 +69,6 @@ const INLINE: usize = 60 << 10;
 const MAX_MESSAGE_LEN: usize = INLINE + 16;
 /// Most bytes of any request or answer.
 const MAX_LARGE: usize = 64 << 20;
-/// How long the sealer may take to report, and to end.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a worker is to be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -150,8 +142,7 @@ pub struct Sealer {
 }
 
 struct Handle {
-    socket: OwnedFd,
-    process: Pid,
+    apart: Apart,
     jobs: &'static [Job],
 }
 
@@ -160,8 +151,8 @@ impl Sealer {
     ///
     /// # Errors
     /// - [`ForkError::ManyThreads`] when this process has more than one thread.
-    /// - [`ForkError::Failed`] with `EPERM` when the process lacks CAP_SETUID, CAP_SETGID or CAP_KILL: a worker could not
-    ///   become anybody, or not be ended.
+    /// - [`ForkError::Lacks`] when the process lacks CAP_SETUID, CAP_SETGID or CAP_KILL: a worker could not become anybody, or
+    ///   not be ended.
     /// - [`ForkError::Failed`], [`ForkError::NotReady`] when it could not be made or prepared; it has ended or is ending.
     ///
     /// # Identity
@@ -172,29 +163,8 @@ impl Sealer {
     /// # Source
     /// fork(2), capabilities(7), prctl(2) PR_SET_CHILD_SUBREAPER, pidfd_open(2).
     pub fn fork(options: SealerOptions, jobs: &'static [Job]) -> Result<Self, ForkError> {
-        let failed = |operation| move |errno: Errno| ForkError::Failed { operation, errno: errno.raw_os_error() };
-        let (near, far) = packet::pair().map_err(failed(Operation::Pipe))?;
-        let server = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
-            .map_err(failed(Operation::Fork))?;
-        let process = match fork::fork() {
-            Ok(Side::Child) => sealer::main(far, server, &options, jobs),
-            Ok(Side::Parent { child }) => child,
-            Err(Errno::BUSY) => return Err(ForkError::ManyThreads),
-            Err(errno) => return Err(failed(Operation::Fork)(errno)),
-        };
-        drop((far, server));
-        let inner = Handle { socket: near, process, jobs };
-        let mut first = [0; 8];
-        sockopt::set_socket_timeout(&inner.socket, sockopt::Timeout::Recv, Some(PATIENCE))
-            .map_err(failed(Operation::Receive))?;
-        match packet::receive(inner.socket.as_fd(), &mut first, RecvFlags::empty()) {
-            Ok(Received::Message { len: 8, .. }) => match sealer::refusal(first) {
-                None => Ok(Self { inner: Arc::new(inner) }),
-                Some(error) => Err(error),
-            },
-            Ok(_) | Err(Errno::AGAIN) => Err(ForkError::NotReady),
-            Err(errno) => Err(failed(Operation::Receive)(errno)),
-        }
+        let apart = Apart::fork(|socket, server| sealer::main(socket, server, &options, jobs))?;
+        Ok(Self { inner: Arc::new(Handle { apart, jobs }) })
     }
 
     /// Finds a job by its name.
@@ -207,20 +177,17 @@ impl Sealer {
     /// Whether the process is there.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        // It says nothing after its first message: whatever there is to read is its end.
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let mut watched = [PollFd::new(&self.inner.socket, PollFlags::IN)];
-        matches!(rustix::event::poll(&mut watched, Some(&now)), Ok(0))
+        self.inner.apart.is_alive()
     }
 
     /// Its process id, for the log.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.inner.process.as_raw_nonzero().get().unsigned_abs()
+        self.inner.apart.pid()
     }
 
     pub(crate) fn socket(&self) -> &OwnedFd {
-        &self.inner.socket
+        self.inner.apart.socket()
     }
 
     pub(crate) fn jobs(&self) -> usize {
@@ -241,17 +208,6 @@ pub fn judge_message(bytes: &[u8]) {
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").field("process", &self.inner.process).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Handle {
-    /// Ends the sealer and waits a moment for it, so that no zombie stays.
-    fn drop(&mut self) {
-        // An error means that the other end is gone already.
-        let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
-        if let Ok(ended) = rustix::process::pidfd_open(self.process, PidfdFlags::empty()) {
-            see_off(vec![(self.process, ended)], PATIENCE);
-        }
+        f.debug_struct("Sealer").field("process", &self.pid()).finish_non_exhaustive()
     }
 }

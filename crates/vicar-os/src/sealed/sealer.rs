@@ -5,8 +5,8 @@ use super::order::{self, MAX_ORDER_LEN, Order, Report};
 use super::worker::{self, Handed};
 use super::{START, SealerOptions};
 use crate::packet::{self, Received};
-use crate::supervisor::apart::{be_apart, descriptor, see_off};
-use crate::supervisor::{ForkError, Operation};
+use crate::supervisor::apart::{be_apart, descriptor, failed, report, see_off};
+use crate::supervisor::{ForkError, Missing, Operation};
 use crate::switch::powers;
 use crate::sys::fork::{self, Side};
 use rustix::event::{PollFd, PollFlags};
@@ -27,50 +27,18 @@ const NEEDED: CapabilitySet = CapabilitySet::SETUID.union(CapabilitySet::SETGID)
 /// Longest time that a sealer which is to end waits for its workers to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// What the sealer says when it is there: one zero byte, or why it is not.
-pub(super) const READY: [u8; 8] = [0; 8];
-
-/// Why it is not there, as its first message.
-pub(super) fn refusal(message: [u8; 8]) -> Option<ForkError> {
-    let [kind, tag, _, _, errno @ ..] = message;
-    match kind {
-        0 => None,
-        1 => Some(ForkError::Failed {
-            operation: if tag == 0 { Operation::Shape } else { Operation::Close },
-            errno: i32::from_le_bytes(errno),
-        }),
-        _ => Some(ForkError::NotReady),
+/// Runs the sealer until the server hangs up or ends, then ends every worker; returns the process's exit code.
+pub(super) fn main(socket: OwnedFd, server: OwnedFd, options: &SealerOptions, jobs: &[Job]) -> i32 {
+    if report(&socket, shape(&socket, &server)).is_err() {
+        return 71;
     }
+    Sealer { own: rustix::process::getpid(), socket, server, jobs, most: options.workers, workers: Vec::new() }.run()
 }
 
-fn first_message(ready: Result<(), (Operation, Errno)>) -> [u8; 8] {
-    match ready {
-        Ok(()) => READY,
-        Err((operation, errno)) => {
-            let [a, b, c, d] = errno.raw_os_error().to_le_bytes();
-            [1, u8::from(matches!(operation, Operation::Close)), 0, 0, a, b, c, d]
-        }
-    }
-}
-
-/// Runs the sealer until the server hangs up or ends, then ends every worker and the process.
-pub(super) fn main(socket: OwnedFd, server: OwnedFd, options: &SealerOptions, jobs: &[Job]) -> ! {
-    // A panic must not unwind into the code of the server that forked this process.
-    let code = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| {
-        let ready = shape(&socket, &server);
-        let sent = packet::send(socket.as_fd(), &first_message(ready), &[], SendFlags::empty());
-        if ready.is_err() || sent.is_err() {
-            return 71;
-        }
-        Sealer { own: rustix::process::getpid(), socket, server, jobs, most: options.workers, workers: Vec::new() }
-            .run()
-    }));
-    fork::exit_now(code.unwrap_or(70))
-}
-
-fn shape(socket: &OwnedFd, server: &OwnedFd) -> Result<(), (Operation, Errno)> {
-    let shape = |errno| (Operation::Shape, errno);
-    be_apart(c"vicar-sealer", &mut [descriptor(socket), descriptor(server)], rustix::fs::Mode::from_raw_mode(0o077))?;
+fn shape(socket: &OwnedFd, server: &OwnedFd) -> Result<(), ForkError> {
+    let shape = |errno| failed((Operation::Shape, errno));
+    be_apart(c"vicar-sealer", &mut [descriptor(socket), descriptor(server)], rustix::fs::Mode::from_raw_mode(0o077))
+        .map_err(failed)?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(shape)?;
     // The server drains and stops by itself; this process must be there until it has.
     for signal in [Signal::INT, Signal::HUP, Signal::TERM, Signal::QUIT] {
@@ -78,7 +46,8 @@ fn shape(socket: &OwnedFd, server: &OwnedFd) -> Result<(), (Operation, Errno)> {
     }
     let kept = powers::keep(KEPT).map_err(|error| shape(error.errno()))?;
     // Without these a worker could not be one, or could not be ended.
-    if kept.contains(NEEDED) { Ok(()) } else { Err(shape(Errno::PERM)) }
+    let missing = NEEDED.difference(kept);
+    if missing.is_empty() { Ok(()) } else { Err(ForkError::Lacks(Missing(missing))) }
 }
 
 /// A worker, as the sealer knows it.

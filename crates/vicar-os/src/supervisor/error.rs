@@ -3,6 +3,7 @@
 use super::admission::Refusal;
 use crate::source::AccountError;
 use core::fmt;
+use rustix::thread::CapabilitySet;
 
 /// Why the supervisor gave no answer; says nothing about the account or the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,14 +251,35 @@ pub enum ForkError {
         /// What the kernel answered.
         errno: i32,
     },
+    /// This process lacks capabilities that the new one cannot do without.
+    Lacks(Missing),
     /// The new process did not report in time.
     NotReady,
+}
+
+/// Capabilities that are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing(pub(crate) CapabilitySet);
+
+impl Missing {
+    /// Their names, such as `CAP_KILL`.
+    pub fn names(self) -> impl Iterator<Item = String> {
+        self.0.iter_names().map(|(name, _)| format!("CAP_{name}"))
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.names().collect();
+        f.write_str(&names.join(" and "))
+    }
 }
 
 impl fmt::Display for ForkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ManyThreads => f.write_str("the supervisor must be forked while the process has one thread"),
+            Self::Lacks(missing) => write!(f, "this process needs {missing} for it"),
             Self::Failed { operation, errno } => {
                 write!(f, "{operation}: {}", std::io::Error::from_raw_os_error(*errno))
             }

@@ -22,7 +22,7 @@ mod serve;
 mod wire;
 
 pub(crate) use channel::timespec;
-pub use error::{Field, ForkError, Operation, PamStep, ResolveError, SignInError, Unavailable};
+pub use error::{Field, ForkError, Missing, Operation, PamStep, ResolveError, SignInError, Unavailable};
 pub use secret::Secret;
 
 use crate::elevated::Registrar;
