@@ -21,6 +21,30 @@ pub(super) struct Exchange {
     known_device: Option<u64>,
 }
 
+/// Why there is no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoAnswer {
+    /// The worker was gone before anything could be sent to it: nothing was begun, and another may be asked the same.
+    NotBegun,
+    /// It is not known how much was done.
+    Failed(SealedError),
+}
+
+impl From<SealedError> for NoAnswer {
+    fn from(error: SealedError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<NoAnswer> for SealedError {
+    fn from(why: NoAnswer) -> Self {
+        match why {
+            NoAnswer::NotBegun => Self::Crashed,
+            NoAnswer::Failed(error) => error,
+        }
+    }
+}
+
 fn failed(operation: &'static str) -> impl Fn(Errno) -> SealedError {
     move |errno| SealedError::Failed { operation, errno: errno.raw_os_error() }
 }
@@ -50,12 +74,14 @@ impl Exchange {
         matches!(rustix::event::poll(&mut watched, Some(&now)), Ok(0))
     }
 
-    fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), SealedError> {
+    fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), NoAnswer> {
         match packet::send(self.socket.as_fd(), bytes, descriptors, SendFlags::empty()) {
             Ok(()) => Ok(()),
-            Err(Errno::PIPE | Errno::CONNRESET) => Err(SealedError::Crashed),
-            Err(Errno::AGAIN) => Err(SealedError::TimedOut),
-            Err(errno) => Err(failed("sendmsg")(errno)),
+            // A message is sent whole or not at all, and this one was not: nobody can have read it.
+            Err(Errno::PIPE) => Err(NoAnswer::NotBegun),
+            Err(Errno::CONNRESET) => Err(SealedError::Crashed.into()),
+            Err(Errno::AGAIN) => Err(SealedError::TimedOut.into()),
+            Err(errno) => Err(failed("sendmsg")(errno).into()),
         }
     }
 
@@ -77,7 +103,7 @@ impl Exchange {
         bytes: &[u8],
         descriptors: &[BorrowedFd<'_>],
         accept: Accept,
-    ) -> Result<JobAnswer, SealedError> {
+    ) -> Result<JobAnswer, NoAnswer> {
         let [low, high] = job.0.to_le_bytes();
         if bytes.len() <= INLINE {
             let mut message = Vec::with_capacity(bytes.len().saturating_add(3));
@@ -98,11 +124,11 @@ impl Exchange {
                 .next()
                 .and_then(|memory| packet::read_memory(&memory, accept.bytes.min(MAX_LARGE)))
                 .ok_or(SealedError::BadAnswer)?,
-            _ => return Err(SealedError::BadAnswer),
+            _ => return Err(SealedError::BadAnswer.into()),
         };
         let descriptors: Vec<OwnedFd> = received.collect();
         if bytes.len() > accept.bytes || descriptors.len() > accept.descriptors {
-            return Err(SealedError::BadAnswer);
+            return Err(SealedError::BadAnswer.into());
         }
         let access = if accept.writable { None } else { Some(OFlags::RDONLY) };
         for descriptor in &descriptors {
@@ -117,7 +143,7 @@ impl Exchange {
         &mut self,
         requests: &[FileRequest],
         answers: &mut Vec<Result<FileAnswer, FileError>>,
-    ) -> Result<(), SealedError> {
+    ) -> Result<(), NoAnswer> {
         let mut at = 0;
         for request in requests {
             at = request.write(&self.requests, at).ok_or(SealedError::TooLong)?;
@@ -126,7 +152,7 @@ impl Exchange {
         self.send(&bell, &[])?;
         let (len, files) = self.receive()?;
         if self.buffer.get(..len) != Some(&bell) {
-            return Err(SealedError::BadAnswer);
+            return Err(SealedError::BadAnswer.into());
         }
         let mut files = files.into_iter();
         for (index, request) in requests.iter().enumerate() {
@@ -140,13 +166,13 @@ impl Exchange {
                     match inspect(&file, wanted(access), &mut self.known_device) {
                         Ok(()) => Ok(FileAnswer::Opened(file)),
                         Err(Refused::Kind | Refused::FileSystem) => Err(FileError::NotServed),
-                        Err(Refused::Flags | Refused::Errno(_)) => return Err(SealedError::BadAnswer),
+                        Err(Refused::Flags | Refused::Errno(_)) => return Err(SealedError::BadAnswer.into()),
                     }
                 }
-                (Told::Opened | Told::Seen(_) | Told::Done, _) => return Err(SealedError::BadAnswer),
+                (Told::Opened | Told::Seen(_) | Told::Done, _) => return Err(SealedError::BadAnswer.into()),
             });
         }
-        if files.next().is_some() { Err(SealedError::BadAnswer) } else { Ok(()) }
+        if files.next().is_some() { Err(SealedError::BadAnswer.into()) } else { Ok(()) }
     }
 }
 
@@ -191,7 +217,7 @@ mod tests {
         fn open(&mut self) -> Result<Result<FileAnswer, FileError>, SealedError> {
             let request = FileRequest::Open { path: BeneathPath::parse(b"f").unwrap(), access: FileAccess::Read };
             let mut answers = Vec::new();
-            self.exchange.batch(&[request], &mut answers).map(|()| answers.remove(0))
+            self.exchange.batch(&[request], &mut answers).map(|()| answers.remove(0)).map_err(SealedError::from)
         }
     }
 
@@ -239,7 +265,9 @@ mod tests {
     fn no_more_is_taken_than_was_accepted() {
         let mut worker = hostile();
         let good = file(&own(), OFlags::RDONLY);
-        let call = |worker: &mut Hostile, accept| worker.exchange.call(JobId(0), b"", &[], accept).map(|_| ());
+        let call = |worker: &mut Hostile, accept| {
+            worker.exchange.call(JobId(0), b"", &[], accept).map(|_| ()).map_err(SealedError::from)
+        };
         worker.says(&[JOB, 1, 2, 3], &[good.as_fd()]);
         assert_eq!(call(&mut worker, Accept::bytes(3).descriptors(1)), Ok(()));
         worker.says(&[JOB, 1, 2, 3], &[]);
@@ -257,8 +285,35 @@ mod tests {
         let null = file("/dev/null", OFlags::RDWR);
         worker.says(&[JOB], &[null.as_fd()]);
         assert_eq!(call(&mut worker, Accept::bytes(0).descriptors(1).writable()), Err(SealedError::BadAnswer));
-        drop(worker.socket);
-        assert_eq!(worker.exchange.call(JobId(0), b"", &[], Accept::bytes(0)).err(), Some(SealedError::Crashed));
+    }
+
+    #[test]
+    fn only_what_was_not_sent_is_known_not_to_have_begun() {
+        let ask = |worker: &mut Hostile| worker.exchange.call(JobId(0), b"", &[], Accept::bytes(0)).err();
+        let crashed = || Some(NoAnswer::Failed(SealedError::Crashed));
+        // It ends with the request before it looked at it, and having looked; who asks cannot tell.
+        for looks in [false, true] {
+            let Hostile { exchange, socket, answers } = hostile();
+            let (mut worker, mut word) = (Hostile { exchange, socket: packet::pair().unwrap().0, answers }, [0; 8]);
+            std::thread::scope(|scope| {
+                let asked = scope.spawn(|| ask(&mut worker));
+                let watched = &mut [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::IN)];
+                assert_eq!(rustix::event::poll(watched, None), Ok(1));
+                if looks {
+                    packet::receive(socket.as_fd(), &mut word, RecvFlags::empty()).unwrap();
+                }
+                drop(socket);
+                assert_eq!(asked.join().unwrap(), crashed(), "{looks}");
+            });
+            assert_eq!(ask(&mut worker), Some(NoAnswer::NotBegun));
+        }
+        // It takes no more requests, and lives.
+        let mut worker = hostile();
+        rustix::net::shutdown(&worker.socket, rustix::net::Shutdown::Read).unwrap();
+        assert_eq!(ask(&mut worker), Some(NoAnswer::NotBegun));
+        let mut answers = Vec::new();
+        let request = FileRequest::Stat { path: BeneathPath::parse(b"f").unwrap() };
+        assert_eq!(worker.exchange.batch(&[request], &mut answers), Err(NoAnswer::NotBegun));
     }
 
     proptest! {

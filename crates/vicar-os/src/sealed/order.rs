@@ -48,9 +48,9 @@ pub(super) fn encode(order: &Order) -> Option<Vec<u8>> {
             beneath.directories().iter().try_for_each(|path| put_path(&mut out, path))?;
         }
     }
-    let Limits { memory, processor, descriptors, file_size } = seal.limits;
+    let Limits { memory, processor, descriptors, file_size, tasks } = seal.limits;
     let processor = processor.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-    for limit in [memory, processor, descriptors, file_size] {
+    for limit in [memory, processor, descriptors, file_size, tasks] {
         out.push(u8::from(limit.is_some()));
         out.extend_from_slice(&limit.unwrap_or(0).to_le_bytes());
     }
@@ -85,7 +85,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Order> {
     };
     let memory = limit(&mut reader)?;
     let processor = limit(&mut reader)?.map(Duration::from_millis);
-    let (descriptors, file_size) = (limit(&mut reader)?, limit(&mut reader)?);
+    let (descriptors, file_size, tasks) = (limit(&mut reader)?, limit(&mut reader)?, limit(&mut reader)?);
     let directory = match reader.byte()? {
         0 => None,
         1 => Some(path(&mut reader)?),
@@ -93,7 +93,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Order> {
     };
     let idle = Duration::from_millis(reader.long()?);
     reader.end()?;
-    let seal = Seal { purpose, bounds, limits: Limits { memory, processor, descriptors, file_size } };
+    let seal = Seal { purpose, bounds, limits: Limits { memory, processor, descriptors, file_size, tasks } };
     Some(Order { identity, plan: Plan { seal, directory }, idle })
 }
 

@@ -45,6 +45,10 @@ impl Seal {
 }
 
 /// How much a sealed process may use. `None` leaves a limit as it is.
+///
+/// Memory, processor time and file size are limits of *each* process: a program that makes many has each of them many times.
+/// What bounds their number is [`tasks`](Self::tasks). Not bounded are the sum of memory and processor time, disk space
+/// (that is the file system's quota) and what is sent over networks; a control group of the service does the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Limits {
@@ -56,14 +60,18 @@ pub struct Limits {
     pub descriptors: Option<u64>,
     /// Bytes of a file it writes (RLIMIT_FSIZE).
     pub file_size: Option<u64>,
+    /// Processes and threads of the client's user (RLIMIT_NPROC), *all* of them on this machine: when there are so many,
+    /// neither this process nor what it started can make another (`EAGAIN`).
+    pub tasks: Option<u64>,
 }
 
 impl Limits {
     /// As it is.
-    pub const NONE: Self = Self { memory: None, processor: None, descriptors: None, file_size: None };
+    pub const NONE: Self = Self { memory: None, processor: None, descriptors: None, file_size: None, tasks: None };
 
-    /// The usual limits of a worker: 1 GiB of memory, 1024 descriptors.
-    pub const WORKER: Self = Self { memory: Some(1 << 30), processor: None, descriptors: Some(1024), file_size: None };
+    /// The usual limits of a worker: 1 GiB of memory, 1024 descriptors, 1024 tasks of its user.
+    pub const WORKER: Self =
+        Self { memory: Some(1 << 30), processor: None, descriptors: Some(1024), file_size: None, tasks: Some(1024) };
 
     /// The same with so many bytes of memory.
     #[must_use]
@@ -77,6 +85,12 @@ impl Limits {
         Self { processor: Some(time), ..self }
     }
 
+    /// The same with so many tasks of its user.
+    #[must_use]
+    pub const fn tasks(self, count: u64) -> Self {
+        Self { tasks: Some(count), ..self }
+    }
+
     fn set(self) -> Result<(), Errno> {
         let seconds = |time: Duration| time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1);
         let wanted = [
@@ -84,6 +98,7 @@ impl Limits {
             (Resource::Cpu, self.processor.map(seconds)),
             (Resource::Nofile, self.descriptors),
             (Resource::Fsize, self.file_size),
+            (Resource::Nproc, self.tasks),
             (Resource::Core, Some(0)),
         ];
         for (resource, limit) in wanted {

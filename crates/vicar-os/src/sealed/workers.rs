@@ -1,6 +1,6 @@
 //! The server's side: workers by client, bounded, and what is asked of one.
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, NoAnswer};
 use super::file::{self, FileAnswer, FileRequest, MAX_BATCH};
 use super::job::{Accept, JobAnswer};
 use super::order::Order;
@@ -142,7 +142,7 @@ impl SealedWorkers {
         }
         // A place is reserved: it is filled, or given back.
         let judged = enter::judge(&inner.server, client).map_err(SealedError::Enter);
-        match judged.and_then(|projected| self.start(user, key, plan, &projected.identity)) {
+        match judged.and_then(|projected| inner.start(user, key, plan, &projected.identity)) {
             Ok(process) => Ok(self.hand_out(process, client)),
             Err(error) => {
                 inner.release(user);
@@ -191,7 +191,14 @@ impl SealedWorkers {
             (state, _) = inner.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
 
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Orders a worker in a place that is reserved for it.
     fn start(
         &self,
         user: u32,
@@ -199,7 +206,6 @@ impl SealedWorkers {
         plan: &Arc<Plan>,
         identity: &crate::UnixIdentity,
     ) -> Result<Process, SealedError> {
-        let inner = &self.inner;
         let (near, far) = packet::pair().map_err(failed("socketpair"))?;
         let (line, held_by_sealer) = packet::pair().map_err(failed("socketpair"))?;
         let requests = Shared::create(file::REQUEST_WORDS).map_err(failed("memfd_create"))?;
@@ -207,21 +213,15 @@ impl SealedWorkers {
         let our_requests = Shared::map(&requests, file::REQUEST_WORDS, Use::ReadWrite).map_err(failed("mmap"))?;
         Shared::close_to_writers(&requests).map_err(failed("fcntl"))?;
         let our_answers = Shared::map(&answers, file::ANSWER_WORDS, Use::Read).map_err(failed("mmap"))?;
-        let order = Order { identity: identity.clone(), plan: (**plan).clone(), idle: inner.options.idle };
-        sealer::send_order(inner.sealer.socket(), &order, [&far, &held_by_sealer, &requests, &answers])?;
+        let order = Order { identity: identity.clone(), plan: (**plan).clone(), idle: self.options.idle };
+        sealer::send_order(self.sealer.socket(), &order, [&far, &held_by_sealer, &requests, &answers])?;
         drop((far, held_by_sealer, requests, answers));
         for side in [sockopt::Timeout::Recv, sockopt::Timeout::Send] {
-            sockopt::set_socket_timeout(&near, side, Some(inner.options.call_limit)).map_err(failed("setsockopt"))?;
+            sockopt::set_socket_timeout(&near, side, Some(self.options.call_limit)).map_err(failed("setsockopt"))?;
         }
         let mut exchange = Exchange::new(near, our_requests, our_answers);
-        exchange.await_ready().map_err(|error| self.inner.told(error))?;
+        exchange.await_ready().map_err(|error| self.told(error))?;
         Ok(Process { user, key, plan: Arc::clone(plan), _line: line, exchange })
-    }
-}
-
-impl Inner {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A worker that is gone may have gone with the sealer.
@@ -247,6 +247,9 @@ impl Worker {
     ///
     /// # Cost
     /// A message each way. Requests and answers longer than 60 KiB travel in memory that can no longer be changed.
+    ///
+    /// A worker that had ended before anything was sent to it is replaced, once, by a new one that is asked the same: the request
+    /// was certainly not begun. What the worker remembered from requests before is gone with it.
     pub fn call(
         &mut self,
         job: JobId,
@@ -273,7 +276,8 @@ impl Worker {
     ///
     /// # Cost
     /// For each batch one message each way; requests and answers lie in shared memory, open files come with the message.
-    /// For each open file two calls more, which look at what came.
+    /// For each open file two calls more, which look at what came. A worker that had ended before the first batch was sent is
+    /// replaced as for [`Self::call`].
     pub fn files(&mut self, requests: &[FileRequest]) -> Result<Vec<Result<FileAnswer, FileError>>, SealedError> {
         if self.process.as_ref().is_some_and(|process| process.plan.directory.is_none()) {
             return Err(SealedError::NoDirectory);
@@ -281,26 +285,43 @@ impl Worker {
         self.with(|exchange| {
             let mut answers = Vec::with_capacity(requests.len());
             for batch in requests.chunks(MAX_BATCH) {
-                exchange.batch(batch, &mut answers)?;
+                match exchange.batch(batch, &mut answers) {
+                    // The batches before it were begun.
+                    Err(NoAnswer::NotBegun) if !answers.is_empty() => return Err(SealedError::Crashed.into()),
+                    other => other?,
+                }
             }
             Ok(answers)
         })
     }
 
     /// Asks the process something; after an error it is ended, because what it says next could be the answer to this.
-    fn with<T>(&mut self, ask: impl FnOnce(&mut Exchange) -> Result<T, SealedError>) -> Result<T, SealedError> {
+    fn with<T>(&mut self, ask: impl Fn(&mut Exchange) -> Result<T, NoAnswer>) -> Result<T, SealedError> {
         let Some(process) = &mut self.process else { return Err(SealedError::Crashed) };
         let user = process.user;
         let asked = if self.client.is_revoked() {
             Err(SealedError::Enter(enter::EnterError::Revoked))
         } else {
-            ask(&mut process.exchange)
+            match ask(&mut process.exchange) {
+                // It ended at rest: a new one is asked, once.
+                Err(NoAnswer::NotBegun) => self.renew().and_then(|exchange| ask(exchange).map_err(SealedError::from)),
+                other => other.map_err(SealedError::from),
+            }
         };
         asked.map_err(|error| {
             self.process = None;
             self.inner.release(user);
             self.inner.told(error)
         })
+    }
+
+    /// Puts a new worker in the place of one that has ended. Whether the server may still act as the client is judged anew.
+    fn renew(&mut self) -> Result<&mut Exchange, SealedError> {
+        let Some(Process { user, plan, .. }) = self.process.take() else { return Err(SealedError::Crashed) };
+        let key = self.client.key(self.inner.server.primary_state(), enter::Purpose::Act);
+        let projected = enter::judge(&self.inner.server, &self.client).map_err(SealedError::Enter)?;
+        let fresh = self.inner.start(user, key, &plan, &projected.identity)?;
+        Ok(&mut self.process.insert(fresh).exchange)
     }
 }
 

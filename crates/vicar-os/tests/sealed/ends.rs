@@ -7,7 +7,8 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use vicar_os::sealed::{Accept, Limits, Plan, Purpose, Seal, SealedError};
+use vicar_os::fs::BeneathPath;
+use vicar_os::sealed::{Accept, FileAnswer, FileRequest, Limits, Plan, Purpose, Seal, SealedError};
 use vicar_os::{EnterError, Misuse};
 
 /// Set in the process that is killed while it has workers.
@@ -105,10 +106,49 @@ pub(crate) fn an_idle_worker_ends_and_the_next_request_gets_another() {
     let pid = pid_of(&world, &client, &parse);
     ends(&process(pid));
     for _ in 0..20 {
-        // One that goes to rest for good just when it is asked is an error of that request.
-        let answered = std::iter::repeat_with(|| world.job(&client, &parse, "echo", b"x"))
-            .find(|answer| answer.as_ref().err() != Some(&SealedError::Crashed));
-        assert_eq!(answered.unwrap().unwrap().bytes, b"x");
+        assert_eq!(world.text(&client, &parse, "echo", b"x"), "x");
+    }
+}
+
+/// One that ends between being taken and being asked is replaced, once; what was begun is not asked again.
+pub(crate) fn a_worker_that_ended_before_it_was_asked_is_replaced() {
+    let world = World::new(|scratch| std::fs::create_dir(scratch.path("d")).unwrap());
+    let (alice, dir) = (world.client(&identity(61_001, &[])), world.dir());
+    let files = Arc::new(Plan::new(Seal::new(Purpose::Files)).at(dir));
+    let pid = world.workers.sealer().job("pid").unwrap();
+    let abort = world.workers.sealer().job("abort").unwrap();
+    let number = |worker: &mut vicar_os::sealed::Worker| {
+        let bytes = worker.call(pid, b"", &[], Accept::bytes(4)).unwrap().bytes;
+        u32::from_le_bytes(bytes.try_into().unwrap())
+    };
+    let kill = |pid: u32| {
+        let worker = process(pid);
+        // As its own user: the server has no CAP_KILL.
+        let killed =
+            world.server.run_as(&alice, |_| rustix::process::pidfd_send_signal(&worker, rustix::process::Signal::KILL));
+        assert_eq!(killed.unwrap(), Ok(()));
+        ends(&worker);
+    };
+    let mut worker = world.workers.take(&alice, &files).unwrap();
+    let first = number(&mut worker);
+    kill(first);
+    let second = number(&mut worker);
+    assert_ne!(second, first);
+    kill(second);
+    let stat = FileRequest::Stat { path: BeneathPath::parse(b"d").unwrap() };
+    assert!(matches!(worker.files(&[stat]).unwrap()[..], [Ok(FileAnswer::Seen(_))]));
+    let third = number(&mut worker);
+    assert_ne!(third, second);
+    // It ends at work: nobody does it a second time.
+    assert_eq!(worker.call(abort, b"", &[], Accept::bytes(0)).err(), Some(SealedError::Crashed));
+    assert_eq!(worker.call(pid, b"", &[], Accept::bytes(4)).err(), Some(SealedError::Crashed));
+    // Nor is anybody asked for a client that the server may not act as any more.
+    let mut worker = world.workers.take(&alice, &files).unwrap();
+    kill(number(&mut worker));
+    world.server.give_up_impersonation();
+    match worker.call(pid, b"", &[], Accept::bytes(4)).err() {
+        Some(SealedError::Enter(EnterError::BelowImpersonation { .. })) => {}
+        other => panic!("{other:?}"),
     }
 }
 
@@ -209,6 +249,42 @@ pub(crate) fn what_a_worker_leaves_behind_ends() {
     assert_eq!(world.job(&client, &execute, "abort", b"").err(), Some(SealedError::Crashed));
     ends(&worker);
     left.iter().for_each(ends);
+}
+
+/// A program that makes more and more of itself, and one that is always another: both end with their worker.
+pub(crate) fn a_fork_bomb_is_bounded_and_ends() {
+    const MOST: u64 = 24;
+    let world = World::new(|_| {});
+    let client = world.client(&identity(61_951, &[]));
+    let limits = Limits::NONE.tasks(MOST);
+    let bounded = Arc::new(Plan::new(Seal::new(Purpose::Execute).with_limits(limits)));
+    // The shell that cannot fork any more says so and goes on with what follows.
+    let bomb =
+        b"b() { sleep 1000 & b; }; (setsid sh -c 'while :; do sleep 1000 & done' < /dev/null > /dev/null 2>&1 &); \
+        i=0; while [ $i -lt 100 ]; do sleep 1000 < /dev/null > /dev/null 2>&1 & i=$((i + 1)); done";
+    let rabbit = b"setsid sh -c 'r() { r & exit; }; r' < /dev/null > /dev/null 2>&1 & echo";
+    let tasks = || {
+        let is_alices = |entry: std::io::Result<std::fs::DirEntry>| {
+            let status = std::fs::read_to_string(entry.unwrap().path().join("status")).unwrap_or_default();
+            status.lines().any(|line| line.starts_with("Uid:\t61951\t")) && !status.contains("State:\tZ")
+        };
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| is_alices(entry).then_some(())).count()
+    };
+    for script in [&bomb[..], rabbit] {
+        let worker = process(pid_of(&world, &client, &bounded));
+        // What is said depends on which process was refused first.
+        let _ = world.job(&client, &bounded, "shell", script);
+        assert!(tasks() <= usize::try_from(MOST).unwrap(), "{}", tasks());
+        let _ = world.job(&client, &bounded, "abort", b"");
+        ends(&worker);
+        // Whatever it left is found and killed, however often it has become another.
+        let end = std::time::Instant::now() + Duration::from_secs(60);
+        while tasks() > 0 {
+            assert!(std::time::Instant::now() < end, "{} are left", tasks());
+            std::thread::yield_now();
+        }
+    }
+    assert_eq!(world.text(&client, &bounded, "echo", b"again"), "again");
 }
 
 pub(crate) fn many_threads_use_many_workers() {

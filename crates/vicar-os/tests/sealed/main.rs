@@ -47,11 +47,13 @@ const TESTS: &[alone::Test] = &[
         "an_idle_worker_ends_and_the_next_request_gets_another",
         ends::an_idle_worker_ends_and_the_next_request_gets_another,
     ),
+    ("a_worker_that_ended_before_it_was_asked_is_replaced", ends::a_worker_that_ended_before_it_was_asked_is_replaced),
     ("the_gate_is_asked", ends::the_gate_is_asked),
     ("a_revoked_client_has_no_worker_any_more", ends::a_revoked_client_has_no_worker_any_more),
     ("without_the_sealer_all_workers_end", ends::without_the_sealer_all_workers_end),
     ("without_the_server_everything_ends", ends::without_the_server_everything_ends),
     ("what_a_worker_leaves_behind_ends", ends::what_a_worker_leaves_behind_ends),
+    ("a_fork_bomb_is_bounded_and_ends", ends::a_fork_bomb_is_bounded_and_ends),
     ("many_threads_use_many_workers", ends::many_threads_use_many_workers),
 ];
 

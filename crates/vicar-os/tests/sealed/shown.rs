@@ -125,8 +125,7 @@ pub(crate) fn the_client_cannot_touch_its_worker() {
     let bobs = pid_of(&bob, &parse);
     let script = format!("kill -9 {bobs} 2> /dev/null || echo refused; kill -9 {pid} && echo ended");
     assert_eq!(world.text(&alice, &execute, "shell", script.as_bytes()), "refused\nended\n");
-    let ended = worker.call(echo, b"x", &[], vicar_os::sealed::Accept::bytes(1)).err();
-    assert_eq!(ended, Some(vicar_os::sealed::SealedError::Crashed));
+    drop(worker);
     // The next request gets a new worker; the other client's is there.
     assert_ne!(pid_of(&alice, &parse), pid);
     assert_eq!(pid_of(&bob, &parse), bobs);
