@@ -257,10 +257,14 @@ fn literal(out: &mut Vec<u8>, value: &Value<'_>) -> Result<(), ConditionError> {
         Value::Integer(number) => {
             // Written in decimal, with a sign if it is negative, as SDDL has it.
             const DECIMAL: u8 = 2;
-            let number = i64::try_from(*number).map_err(|_| ConditionError::Number)?;
+            let bits = match (i64::try_from(*number), u64::try_from(*number)) {
+                (Ok(signed), _) => signed.cast_unsigned(),
+                (Err(_), Ok(unsigned)) => unsigned,
+                (Err(_), Err(_)) => return Err(ConditionError::Number),
+            };
             out.push(token::INT64);
-            out.extend_from_slice(&number.to_le_bytes());
-            out.extend_from_slice(&[if number < 0 { 2 } else { 3 }, DECIMAL]);
+            out.extend_from_slice(&bits.to_le_bytes());
+            out.extend_from_slice(&[if *number < 0 { 2 } else { 3 }, DECIMAL]);
             Ok(())
         }
         Value::Text(text) => counted(out, token::TEXT, text.as_bytes()),

@@ -36,12 +36,27 @@ pub enum Base {
 /// A number, and how it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Integer {
-    /// The number.
+    /// The 64 bits, as a signed number. [`Integer::number`] is what was written.
     pub value: i64,
     /// How it was written.
     pub sign: Sign,
     /// In which base.
     pub base: Base,
+}
+
+impl Integer {
+    /// Returns the number that was written: one without a minus is not below zero, and so reaches up to 2^64 - 1.
+    ///
+    /// # Source
+    /// MS-DTYP 2.4.4.17.5 gives the bytes a sign of their own; 18446744073709551615 was seen to be accepted and to come
+    /// back from its bytes as such.
+    #[must_use]
+    pub const fn number(self) -> i128 {
+        match self.sign {
+            Sign::Minus => self.value as i128,
+            Sign::Plus | Sign::None => self.value.cast_unsigned() as i128,
+        }
+    }
 }
 
 /// A value written in the condition.
@@ -94,7 +109,7 @@ impl<'a> Literal<'a> {
     #[must_use]
     pub fn value(&self) -> Option<Value<'a>> {
         match *self {
-            Self::Integer(integer) => Some(Value::Integer(i128::from(integer.value))),
+            Self::Integer(integer) => Some(Value::Integer(integer.number())),
             Self::Text(text) => Some(Value::Text(text)),
             Self::Octets(octets) => Some(Value::Octets(octets)),
             Self::Sid(sid) => Some(Value::Sid(sid)),

@@ -167,18 +167,13 @@ pub(super) fn hex_octets(out: &mut String, octets: &[u8]) {
 }
 
 fn integer(out: &mut String, number: Integer) {
-    let magnitude = match number.sign {
-        Sign::Plus => {
-            out.push('+');
-            number.value.cast_unsigned()
-        }
-        Sign::Minus if number.value <= 0 => {
-            out.push('-');
-            number.value.unsigned_abs()
-        }
-        // A minus that the value has not would make another number of it: it is the value that is compared.
-        Sign::Minus | Sign::None => number.value.cast_unsigned(),
-    };
+    // A minus that the value has not would make another number of it: it is the value that is compared.
+    match number.sign {
+        Sign::Plus => out.push('+'),
+        Sign::Minus if number.value <= 0 => out.push('-'),
+        Sign::Minus | Sign::None => {}
+    }
+    let magnitude = number.number().unsigned_abs();
     // Writing to a string cannot fail.
     let _ = match number.base {
         Base::Octal if magnitude == 0 => write!(out, "0"),

@@ -11,6 +11,8 @@ use vicar_nt::check::{
     decide_each,
 };
 use vicar_nt::claim::{Claim, ClaimFlags, ClaimType, Value};
+use vicar_nt::condition::token::{Class, Relation};
+use vicar_nt::condition::{Attribute, Condition, ConditionError, Operand};
 use vicar_nt::descriptor::{Dacl, Descriptor};
 use vicar_nt::privilege::{LuidAndAttributes, Need, PrivilegeAttributes, PrivilegeState, check_by, check_token_by};
 use vicar_nt::token::{Builder, Filter, FilterFlags, TokenState};
@@ -180,11 +182,77 @@ fn section_3_13_the_truth_of_what_has_none() {
 
 #[test]
 fn section_3_13_numbers_by_value_or_by_bits() {
-    let condition = "(@User.a == 0xffffffffffffffff)";
-    assert_eq!(holds(Readings::NUMBERS_BY_BITS, numbers(&[u64::MAX.into()]), condition), [false, true]);
-    assert_eq!(holds(Readings::NUMBERS_BY_BITS, numbers(&[u64::MAX.into()]), "(@User.a > 0)"), [true, false]);
-    assert_eq!(holds(Readings::NUMBERS_BY_BITS, numbers(&[-1]), condition), [true, true]);
-    assert_eq!(holds(Readings::NUMBERS_BY_BITS, numbers(&[7]), "(@User.a > 5)"), [true, true]);
+    let both = |number: i128, condition: &str| holds(Readings::NUMBERS_BY_BITS, numbers(&[number]), condition);
+    let most = i128::from(u64::MAX);
+    for literal in ["18446744073709551615", "+18446744073709551615", "0xffffffffffffffff", "01777777777777777777777"] {
+        assert_eq!(both(most, &format!("(@User.a == {literal})")), [true, true], "{literal}");
+        assert_eq!(both(-1, &format!("(@User.a == {literal})")), [false, true], "{literal}");
+        assert_eq!(both(-1, &format!("(@User.a != {literal})")), [true, false], "{literal}");
+        assert_eq!(both(most, &format!("(@User.a > {literal})")), [false, false], "{literal}");
+        assert_eq!(both(most - 1, &format!("(@User.a == {literal})")), [false, false], "{literal}");
+        assert_eq!(both(7, &format!("(@User.a < {literal})")), [true, false], "{literal}");
+        assert_eq!(both(7, &format!("(@User.a Any_of {{7, {literal}}})")), [true, true], "{literal}");
+        assert_eq!(both(-1, &format!("(@User.a Any_of {{7, {literal}}})")), [false, true], "{literal}");
+    }
+    assert_eq!(both(most, "(@User.a == -1)"), [false, true]);
+    assert_eq!(both(-1, "(@User.a == -1)"), [true, true]);
+    assert_eq!(both(most, "(@User.a > 0)"), [true, false]);
+    assert_eq!(both(7, "(@User.a > 5)"), [true, true]);
+}
+
+#[test]
+fn section_3_13_numbers_at_the_edges_of_64_bits() {
+    let edges = [0, 1, -1, i64::MIN.into(), i128::from(i64::MIN) + 1, i64::MAX.into(), i128::from(i64::MAX) + 1]
+        .into_iter()
+        .chain([i128::from(u64::MAX) - 1, u64::MAX.into()]);
+    let edges: Vec<i128> = edges.collect();
+    let bits = |number: i128| i64::try_from(number).unwrap_or_else(|_| u64::try_from(number).unwrap().cast_signed());
+    for a in &edges {
+        for b in &edges {
+            for (operator, accept) in [
+                ("==", std::cmp::Ordering::is_eq as fn(std::cmp::Ordering) -> bool),
+                ("!=", std::cmp::Ordering::is_ne),
+                ("<", std::cmp::Ordering::is_lt),
+                ("<=", std::cmp::Ordering::is_le),
+                (">", std::cmp::Ordering::is_gt),
+                (">=", std::cmp::Ordering::is_ge),
+            ] {
+                let condition = format!("(@User.a {operator} {b})");
+                let expected = [accept(a.cmp(b)), accept(bits(*a).cmp(&bits(*b)))];
+                assert_eq!(
+                    holds(Readings::NUMBERS_BY_BITS, numbers(&[*a]), &condition),
+                    expected,
+                    "{a} {operator} {b}"
+                );
+                // The text of what was read is the same number again, as is what is put together without text.
+                let read = sddl::parse_condition(&condition, None).unwrap();
+                assert_eq!(sddl::print_condition(&read, None).unwrap(), condition.replace("@User", "@USER"));
+            }
+            // The text 0 is one in octal.
+            if *b != 0 {
+                let name = Attribute::new(Class::User, "a").unwrap();
+                let made = Condition::compare(Relation::Equal, &name, Operand::Value(Value::Integer(*b))).unwrap();
+                assert_eq!(made, sddl::parse_condition(&format!("(@User.a == {b})"), None).unwrap());
+            }
+        }
+        let attribute =
+            format!("O:SYG:SYS:(RA;;;;;WD;(\"n\",{},0x0,{a}))", if bits(*a) == 0 || *a > 0 { "TU" } else { "TI" });
+        assert_eq!(sddl::print(sd(&attribute).as_ref(), None).unwrap(), attribute);
+    }
+    for beyond in ["18446744073709551616", "-9223372036854775809", "0x10000000000000000", "-0x8000000000000001"] {
+        assert!(sddl::parse_condition(&format!("(@User.a == {beyond})"), None).is_err(), "{beyond}");
+        for kind in ["TI", "TU"] {
+            assert!(sddl::parse(&format!("S:(RA;;;;;WD;(\"n\",{kind},0,{beyond}))"), None).is_err(), "{kind} {beyond}");
+        }
+    }
+    for wrong in ["TU,0,-1", "TI,0,9223372036854775808"] {
+        assert!(sddl::parse(&format!("S:(RA;;;;;WD;(\"n\",{wrong}))"), None).is_err(), "{wrong}");
+    }
+    for number in [i128::from(u64::MAX) + 1, i128::from(i64::MIN) - 1] {
+        let name = Attribute::new(Class::User, "a").unwrap();
+        let made = Condition::compare(Relation::Equal, &name, Operand::Value(Value::Integer(number)));
+        assert_eq!(made, Err(ConditionError::Number));
+    }
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn a_condition_that_cannot_be_is_not_made() {
     assert_eq!(compare(Operand::Attribute(&local)), ConditionError::LocalAttributeOnRight);
     assert_eq!(compare(Operand::Value(Value::Boolean(true))), ConditionError::NotALiteral);
     assert_eq!(compare(Operand::List(&list)), ConditionError::NotALiteral);
-    assert_eq!(compare(Operand::Value(Value::Integer(1 << 63))), ConditionError::Number);
+    assert_eq!(compare(Operand::Value(Value::Integer(1 << 64))), ConditionError::Number);
     assert!(Attribute::new(Class::User, "").is_none() && Attribute::new(Class::User, "a\0").is_none());
 }
 
