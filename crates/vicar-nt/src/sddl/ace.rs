@@ -13,6 +13,7 @@ use crate::mask::RequestedMask;
 use crate::reading::Readings;
 use crate::sddl::cursor::Cursor;
 use crate::sddl::error::{Problem, SddlError, Unprintable};
+use crate::sddl::pair::Pairs;
 use crate::sddl::{List, attribute, condition, condition_text, rights, sid};
 use crate::sid::Sid;
 use crate::well_known;
@@ -49,6 +50,9 @@ static FLAGS: &[(&str, AceFlags)] = &[
     ("TP", AceFlags::SUCCESSFUL_ACCESS),
 ];
 
+static PLACES_OF_TYPES: Pairs = Pairs::of(TYPES);
+static PLACES_OF_FLAGS: Pairs = Pairs::of(FLAGS);
+
 /// Reads one entry and adds it.
 pub(super) fn parse(
     cursor: &mut Cursor<'_>,
@@ -59,7 +63,12 @@ pub(super) fn parse(
 ) -> Result<AclBuilder, SddlError> {
     cursor.expect("(", Problem::Parenthesis)?;
     let (type_at, field) = take_field(cursor)?;
-    let kind = TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(field)).map(|(_, kind)| *kind);
+    let kind = match *field.as_bytes() {
+        [b'A' | b'a'] => Some(AceKind::Allow),
+        [b'D' | b'd'] => Some(AceKind::Deny),
+        [first, second] => PLACES_OF_TYPES.find(first, second).and_then(|at| TYPES.get(at)).map(|(_, kind)| *kind),
+        _ => None,
+    };
     let kind = kind.ok_or(SddlError::new(type_at, Problem::AceType))?;
     if list == List::Dacl && !matches!(kind.role(), Role::Allow | Role::Deny) {
         return Err(SddlError::new(type_at, Problem::AceTypeInList));
@@ -116,11 +125,13 @@ fn take_guid(cursor: &mut Cursor<'_>) -> Result<Option<Guid>, SddlError> {
 }
 
 fn parse_flags(field: &str, at: usize) -> Result<AceFlags, SddlError> {
-    let mut cursor = Cursor::new(field);
     let mut flags = AceFlags::empty();
-    while !cursor.is_done() {
-        let offset = at.saturating_add(cursor.at());
-        let flag = FLAGS.iter().find(|(name, _)| cursor.eat_ignore_case(name));
+    for (index, pair) in field.as_bytes().chunks(2).enumerate() {
+        let flag = match *pair {
+            [first, second] => PLACES_OF_FLAGS.find(first, second).and_then(|at| FLAGS.get(at)),
+            _ => None,
+        };
+        let offset = at.saturating_add(index.saturating_mul(2));
         flags |= flag.ok_or(SddlError::new(offset, Problem::AceFlags))?.1;
     }
     Ok(flags)

@@ -3,6 +3,7 @@
 //! # Source
 //! MS-DTYP 2.5.1.1.
 
+use crate::sddl::pair::Pairs;
 use crate::sid::{Sid, SidRef};
 
 /// What an alias stands for.
@@ -100,11 +101,12 @@ static TABLE: &[(&str, Alias)] = &[
     ("RS", Alias::Domain(553)),
 ];
 
+static PLACES: Pairs = Pairs::of(TABLE);
+
 /// Finds what a name stands for, without regard to case.
 pub(super) fn find(name: &str) -> Option<Alias> {
-    let name: [u8; 2] = name.as_bytes().try_into().ok()?;
-    let name = name.map(|byte| byte.to_ascii_uppercase());
-    TABLE.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, alias)| *alias)
+    let [first, second] = *name.as_bytes() else { return None };
+    TABLE.get(PLACES.find(first, second)?).map(|(_, alias)| *alias)
 }
 
 /// Finds the name of a SID.

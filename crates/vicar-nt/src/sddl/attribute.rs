@@ -9,9 +9,10 @@ use core::fmt::Write;
 
 use crate::claim::{Claim, ClaimFlags, ClaimRef, ClaimType, Value};
 use crate::sddl::condition::{escape, hex_octets, quote};
-use crate::sddl::condition_text::{escaped_name, integer_parts, octets, quoted};
+use crate::sddl::condition_text::escaped_name;
 use crate::sddl::cursor::Cursor;
 use crate::sddl::error::{Problem, SddlError};
+use crate::sddl::literal::{integer_parts, octets, quoted};
 use crate::sddl::{hex, sid};
 use crate::sid::Sid;
 use crate::utf16::{Utf16, encode};
@@ -41,7 +42,8 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, domain: Option<&Sid>) -> Result<Vec
     let problem = Problem::ResourceAttribute;
     cursor.expect("(", problem)?;
     cursor.expect("\"", problem)?;
-    let name = escaped_name(cursor)?;
+    let mut name = Vec::new();
+    escaped_name(cursor, &mut name)?;
     if !cursor.eat("\"") {
         return Err(cursor.error(Problem::AttributeName));
     }

@@ -17,13 +17,19 @@ use crate::condition::token::{self, Class, Membership, Relation, Whose};
 use crate::privilege::Need;
 use crate::sddl::cursor::{Cursor, is_white};
 use crate::sddl::error::{Problem, SddlError};
+use crate::sddl::literal::{extend_utf16, integer, octets, quoted};
 use crate::sddl::sid;
 use crate::sid::Sid;
+
+/// So many bytes most conditions need at most.
+const MOST_ARE_SHORTER: usize = 256;
 
 /// Reads `( expr )` and returns the data of an entry, signature included, without padding.
 pub(super) fn parse(cursor: &mut Cursor<'_>, domain: Option<&Sid>) -> Result<Vec<u8>, SddlError> {
     cursor.expect("(", Problem::Condition)?;
-    let mut parser = Parser { out: token::SIGNATURE.to_vec(), domain, waiting: vec![Waiting::Parenthesis] };
+    let mut out = Vec::with_capacity(MOST_ARE_SHORTER);
+    out.extend_from_slice(&token::SIGNATURE);
+    let mut parser = Parser { out, domain, waiting: vec![Waiting::Parenthesis] };
     while !parser.waiting.is_empty() {
         parser.operand(cursor)?;
         parser.operators(cursor)?;
@@ -45,6 +51,15 @@ struct Parser<'d> {
     out: Vec<u8>,
     domain: Option<&'d Sid>,
     waiting: Vec<Waiting>,
+}
+
+/// What a value or a list of values is made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// SIDs, or nothing.
+    Sids,
+    /// Something else, among others perhaps.
+    Others,
 }
 
 /// Which side of a comparison an attribute is on.
@@ -115,22 +130,25 @@ impl Parser<'_> {
     }
 
     fn term(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SddlError> {
-        let mut ahead = *cursor;
-        let word = ahead.take_while(is_name_char);
-        // A name goes on after an escape, and is no keyword.
-        let word = if ahead.peek() == Some('%') { "" } else { word };
-        if let Some(code) = existence(word) {
-            *cursor = ahead;
-            cursor.skip_white();
-            self.attribute(cursor, Side::Left)?;
-            self.out.push(code);
-            return Ok(());
-        }
-        if let Some(question) = membership(word) {
-            *cursor = ahead;
-            self.sids(cursor)?;
-            self.out.push(question.code());
-            return Ok(());
+        // No keyword starts with anything else.
+        if matches!(cursor.peek_byte(), Some(b'E' | b'M' | b'D' | b'N' | b'e' | b'm' | b'd' | b'n')) {
+            let mut ahead = *cursor;
+            let word = ahead.take_while(is_name_char);
+            // A name goes on after an escape, and is no keyword.
+            let word = if ahead.peek() == Some('%') { "" } else { word };
+            if let Some(code) = existence(word) {
+                *cursor = ahead;
+                cursor.skip_white();
+                self.attribute(cursor, Side::Left)?;
+                self.out.push(code);
+                return Ok(());
+            }
+            if let Some(question) = membership(word) {
+                *cursor = ahead;
+                self.sids(cursor)?;
+                self.out.push(question.code());
+                return Ok(());
+            }
         }
         self.attribute(cursor, Side::Left)?;
         cursor.skip_white();
@@ -144,34 +162,43 @@ impl Parser<'_> {
 
     fn attribute(&mut self, cursor: &mut Cursor<'_>, side: Side) -> Result<(), SddlError> {
         let at = cursor.at();
-        let prefixes = [("@User.", Class::User), ("@Device.", Class::Device), ("@Resource.", Class::Resource)];
-        let prefix = prefixes.into_iter().find(|(prefix, _)| cursor.eat_ignore_case(prefix));
-        let (class, name) = match prefix {
-            Some((_, class)) => (class, escaped_name(cursor)?),
-            None => {
-                let name = local_name(cursor)?;
-                if side == Side::Right {
-                    return Err(SddlError::new(at, Problem::LocalAttributeOnRight));
+        let class = class(cursor);
+        self.counted(class.code(), at, |parser| match class {
+            Class::User | Class::Device | Class::Resource => escaped_name(cursor, &mut parser.out),
+            Class::Local => {
+                local_name(cursor, &mut parser.out)?;
+                match side {
+                    Side::Left => Ok(()),
+                    Side::Right => Err(SddlError::new(at, Problem::LocalAttributeOnRight)),
                 }
-                (Class::Local, name)
             }
-        };
-        self.counted(class.code(), &name, at)
+        })
     }
 
-    fn counted(&mut self, code: u8, bytes: &[u8], at: usize) -> Result<(), SddlError> {
-        let len = u32::try_from(bytes.len()).map_err(|_| SddlError::new(at, Problem::TooLong))?;
+    /// Writes a code, and before what `write` writes how long that is.
+    fn counted<R>(
+        &mut self,
+        code: u8,
+        at: usize,
+        write: impl FnOnce(&mut Self) -> Result<R, SddlError>,
+    ) -> Result<R, SddlError> {
         self.out.push(code);
-        self.out.extend_from_slice(&len.to_le_bytes());
-        self.out.extend_from_slice(bytes);
-        Ok(())
+        let len_at = self.out.len();
+        self.out.extend_from_slice(&[0; 4]);
+        let start = self.out.len();
+        let result = write(self)?;
+        let too_long = SddlError::new(at, Problem::TooLong);
+        let len = u32::try_from(self.out.len().saturating_sub(start)).map_err(|_| too_long)?;
+        let place = self.out.get_mut(len_at..start).ok_or(too_long)?;
+        place.copy_from_slice(&len.to_le_bytes());
+        Ok(result)
     }
 
     fn right_side(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SddlError> {
         match cursor.peek() {
             Some('@') => self.attribute(cursor, Side::Right),
-            Some('{') => self.composite(cursor),
-            _ => self.literal(cursor),
+            Some('{') => self.composite(cursor).map(|_| ()),
+            _ => self.literal(cursor).map(|_| ()),
         }
     }
 
@@ -181,13 +208,11 @@ impl Parser<'_> {
         let is_wrapped = cursor.eat("(");
         cursor.skip_white();
         let at = cursor.at();
-        let start = self.out.len();
-        match cursor.peek() {
+        let of = match cursor.peek() {
             Some('{') => self.composite(cursor)?,
             _ => self.literal(cursor)?,
-        }
-        let written = self.out.get(start..).unwrap_or(&[]);
-        if !only_sids(written) {
+        };
+        if of == Of::Others {
             return Err(SddlError::new(at, Problem::Sid));
         }
         if is_wrapped {
@@ -196,52 +221,64 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn composite(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SddlError> {
+    fn composite(&mut self, cursor: &mut Cursor<'_>) -> Result<Of, SddlError> {
         let at = cursor.at();
         cursor.expect("{", Problem::Literal)?;
-        let mut inner = Self { out: Vec::new(), domain: self.domain, waiting: Vec::new() };
-        cursor.skip_white();
-        if !cursor.eat("}") {
+        self.counted(token::COMPOSITE, at, |parser| {
+            let mut of = Of::Sids;
+            cursor.skip_white();
+            if cursor.eat("}") {
+                return Ok(of);
+            }
             loop {
                 cursor.skip_white();
-                inner.literal(cursor)?;
+                if parser.literal(cursor)? == Of::Others {
+                    of = Of::Others;
+                }
                 cursor.skip_white();
                 if cursor.eat("}") {
-                    break;
+                    return Ok(of);
                 }
                 cursor.expect(",", Problem::Literal)?;
             }
-        }
-        self.counted(token::COMPOSITE, &inner.out, at)
+        })
     }
 
-    fn literal(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SddlError> {
+    fn literal(&mut self, cursor: &mut Cursor<'_>) -> Result<Of, SddlError> {
         let at = cursor.at();
-        match cursor.peek() {
-            Some('"') => {
+        match cursor.peek_byte() {
+            Some(b'"') => {
                 let text = quoted(cursor)?;
-                let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-                self.counted(token::TEXT, &bytes, at)
+                self.counted(token::TEXT, at, |parser| {
+                    extend_utf16(&mut parser.out, text);
+                    Ok(Of::Others)
+                })
             }
-            Some('#') => {
+            Some(b'#') => {
                 cursor.eat("#");
-                let digits = cursor.take_while(|c| c == '#' || c.is_ascii_hexdigit());
-                self.counted(token::OCTETS, &octets(digits), at)
+                let digits = cursor.take_bytes_while(|byte| byte == b'#' || byte.is_ascii_hexdigit());
+                self.counted(token::OCTETS, at, |parser| {
+                    parser.out.extend_from_slice(&octets(digits));
+                    Ok(Of::Others)
+                })
             }
-            Some('0'..='9' | '+' | '-') => {
+            Some(b'0'..=b'9' | b'+' | b'-') => {
                 let integer = integer(cursor)?;
                 self.out.push(token::INT64);
                 self.out.extend_from_slice(&integer);
-                Ok(())
+                Ok(Of::Others)
             }
-            _ => {
+            Some(_) | None => {
                 if !cursor.eat_ignore_case("SID") {
                     return Err(self.not_a_literal(cursor));
                 }
                 cursor.expect("(", Problem::Literal)?;
                 let sid = sid::parse(cursor, self.domain)?;
                 cursor.expect(")", Problem::Literal)?;
-                self.counted(token::SID, sid.as_bytes(), at)
+                self.counted(token::SID, at, |parser| {
+                    parser.out.extend_from_slice(sid.as_bytes());
+                    Ok(Of::Sids)
+                })
             }
         }
     }
@@ -252,15 +289,15 @@ impl Parser<'_> {
     }
 }
 
-/// Whether encoded literals are a SID or a list of SIDs.
-fn only_sids(written: &[u8]) -> bool {
-    let data = [&token::SIGNATURE[..], written].concat();
-    let Ok(mut tokens) = token::Tokens::new(&data) else { return false };
-    let is_sid = |literal: token::Literal<'_>| matches!(literal, token::Literal::Sid(_));
-    match tokens.next() {
-        Some(Ok(token::Token::Literal(token::Literal::Composite(list)))) => list.literals().all(is_sid),
-        Some(Ok(token::Token::Literal(literal))) => is_sid(literal),
-        _ => false,
+/// Steps over what says where an attribute is looked up.
+fn class(cursor: &mut Cursor<'_>) -> Class {
+    let prefixes = [("@User.", Class::User), ("@Device.", Class::Device), ("@Resource.", Class::Resource)];
+    match cursor.peek_byte() {
+        Some(b'@') => prefixes
+            .into_iter()
+            .find(|(prefix, _)| cursor.eat_ignore_case(prefix))
+            .map_or(Class::Local, |(_, class)| class),
+        Some(_) | None => Class::Local,
     }
 }
 
@@ -276,21 +313,19 @@ const fn is_special(c: char) -> bool {
 
 /// Reads the name of a local attribute, as UTF-16. What is printed as `%hhhh` may be written so; nothing else may, or a name
 /// could come out as a keyword.
-fn local_name(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, SddlError> {
+fn local_name(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), SddlError> {
     let at = cursor.at();
     let wrong = SddlError::new(at, Problem::AttributeName);
     if !cursor.peek().is_some_and(|c| c.is_alphabetic() || matches!(c, '_' | '%')) {
         return Err(wrong);
     }
-    let mut name: Vec<u8> = Vec::new();
     loop {
-        let word = cursor.take_while(is_name_char);
-        name.extend(word.encode_utf16().flat_map(u16::to_le_bytes));
+        extend_utf16(out, cursor.take_while(is_name_char));
         if !cursor.eat("%") {
-            return Ok(name);
+            return Ok(());
         }
         let unit = escaped_unit(cursor).filter(|unit| printed_as_it_is(*unit).is_none());
-        name.extend_from_slice(&unit.ok_or(wrong)?.to_le_bytes());
+        out.extend_from_slice(&unit.ok_or(wrong)?.to_le_bytes());
     }
 }
 
@@ -307,85 +342,33 @@ pub(super) fn printed_as_it_is(unit: u16) -> Option<char> {
     u8::try_from(unit).ok().map(char::from).filter(|c| c.is_ascii_graphic() && !is_special(*c))
 }
 
+/// Whether a byte of a name stands for itself: it is of ASCII, and no special character.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii() && byte != 0 && !is_special(char::from(byte))
+}
+
 /// Reads a name in which special characters are written as `%hhhh`, as UTF-16.
-pub(super) fn escaped_name(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, SddlError> {
+pub(super) fn escaped_name(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), SddlError> {
     let at = cursor.at();
-    let mut name: Vec<u8> = Vec::new();
+    let start = out.len();
     loop {
+        out.extend(cursor.take_bytes_while(is_plain).bytes().flat_map(|byte| [byte, 0]));
         match cursor.peek() {
             Some('%') => {
                 let escape_at = cursor.at();
                 cursor.eat("%");
                 let unit = escaped_unit(cursor).ok_or(SddlError::new(escape_at, Problem::AttributeName))?;
-                name.extend_from_slice(&unit.to_le_bytes());
+                out.extend_from_slice(&unit.to_le_bytes());
             }
             Some(c) if c != '\0' && !is_special(c) => {
                 cursor.next();
                 let mut units = [0; 2];
-                name.extend(c.encode_utf16(&mut units).iter().flat_map(|unit| unit.to_le_bytes()));
+                out.extend(c.encode_utf16(&mut units).iter().flat_map(|unit| unit.to_le_bytes()));
             }
             Some(_) | None => break,
         }
     }
-    if name.is_empty() { Err(SddlError::new(at, Problem::AttributeName)) } else { Ok(name) }
-}
-
-/// Reads text between quotation marks; there is no way to write one inside.
-pub(super) fn quoted<'t>(cursor: &mut Cursor<'t>) -> Result<&'t str, SddlError> {
-    cursor.expect("\"", Problem::Literal)?;
-    let text = cursor.take_while(|c| c != '"' && c != '\0');
-    if cursor.eat("\"") { Ok(text) } else { Err(cursor.error(Problem::Literal)) }
-}
-
-/// Reads hexadecimal digits in pairs. `#` is a digit 0, and an odd count starts with one.
-pub(super) fn octets(digits: &str) -> Vec<u8> {
-    let value = |c: char| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or(0);
-    let padding = (!digits.len().is_multiple_of(2)).then_some(0);
-    let nibbles: Vec<u8> = padding.into_iter().chain(digits.chars().map(value)).collect();
-    let (pairs, _) = nibbles.as_chunks::<2>();
-    pairs.iter().map(|[high, low]| high.wrapping_shl(4) | low).collect()
-}
-
-/// Reads the digits of a number with optional sign, from -2^63 to 2^64-1: value, sign code, base code.
-pub(super) fn integer_parts(cursor: &mut Cursor<'_>) -> Result<(i128, u8, u8), SddlError> {
-    let at = cursor.at();
-    let sign: u8 = match cursor.peek() {
-        Some('+') => 1,
-        Some('-') => 2,
-        _ => 3,
-    };
-    if sign != 3 {
-        cursor.next();
-    }
-    let (base, code): (u32, u8) = if cursor.eat_ignore_case("0x") {
-        (16, 3)
-    } else if cursor.peek() == Some('0') {
-        (8, 1)
-    } else {
-        (10, 2)
-    };
-    let digits = cursor.take_while(|c| c.is_digit(base));
-    if digits.is_empty() || cursor.peek().is_some_and(|c| c.is_ascii_alphanumeric()) {
-        return Err(SddlError::new(at, Problem::Number));
-    }
-    let add = |value: i128, c: char| {
-        value.saturating_mul(i128::from(base)).saturating_add(i128::from(c.to_digit(base).unwrap_or(0)))
-    };
-    let magnitude = digits.chars().fold(0, add);
-    Ok((if sign == 2 { magnitude.saturating_neg() } else { magnitude }, sign, code))
-}
-
-/// Reads a number and encodes it: eight bytes, how it was signed, in which base.
-fn integer(cursor: &mut Cursor<'_>) -> Result<[u8; 10], SddlError> {
-    let at = cursor.at();
-    let (value, sign, base) = integer_parts(cursor)?;
-    let bytes = match (i64::try_from(value), u64::try_from(value)) {
-        (Ok(signed), _) => signed.to_le_bytes(),
-        (Err(_), Ok(unsigned)) => unsigned.to_le_bytes(),
-        (Err(_), Err(_)) => return Err(SddlError::new(at, Problem::Number)),
-    };
-    let [a, b, c, d, e, f, g, h] = bytes;
-    Ok([a, b, c, d, e, f, g, h, sign, base])
+    if out.len() == start { Err(SddlError::new(at, Problem::AttributeName)) } else { Ok(()) }
 }
 
 fn existence(word: &str) -> Option<u8> {
@@ -418,6 +401,9 @@ fn membership(word: &str) -> Option<Membership> {
     MEMBERSHIPS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, question)| *question)
 }
 
+/// How many of the comparisons are signs; the others are words.
+const SIGNS: usize = 6;
+
 /// The names of the comparisons, as they are written; a name that starts with another stands before it.
 pub(super) static RELATIONS: &[(&str, Relation)] = &[
     ("==", Relation::Equal),
@@ -433,11 +419,19 @@ pub(super) static RELATIONS: &[(&str, Relation)] = &[
 ];
 
 fn relation(cursor: &mut Cursor<'_>) -> Option<Relation> {
-    let (name, relation) = RELATIONS.iter().find(|(name, _)| {
-        let mut ahead = *cursor;
-        let is_word = name.starts_with(char::is_alphabetic);
-        ahead.eat_ignore_case(name) && !(is_word && ahead.peek().is_some_and(is_name_char))
-    })?;
-    cursor.eat_ignore_case(name);
+    // No comparison starts with anything else.
+    let is_word = match cursor.peek_byte()? {
+        b'=' | b'!' | b'<' | b'>' => false,
+        b'C' | b'A' | b'N' | b'c' | b'a' | b'n' => true,
+        _ => return None,
+    };
+    if !is_word {
+        let mut signs = RELATIONS.iter().take(SIGNS);
+        return signs.find(|(name, _)| cursor.eat(name)).map(|(_, relation)| *relation);
+    }
+    let mut ahead = *cursor;
+    let word = ahead.take_while(is_name_char);
+    let (_, relation) = RELATIONS.iter().skip(SIGNS).find(|(name, _)| name.eq_ignore_ascii_case(word))?;
+    *cursor = ahead;
     Some(*relation)
 }

@@ -43,8 +43,19 @@ impl<'t> Cursor<'t> {
         Some(c)
     }
 
+    #[inline]
     pub(super) fn skip_white(&mut self) {
-        self.rest = self.rest.trim_start_matches(is_white);
+        // White space is ASCII, so this is a border of characters.
+        let is_white = |byte: &u8| matches!(byte, 0x9..=0xD | b' ');
+        if self.peek_byte().is_some_and(|byte| is_white(&byte)) {
+            self.skip(self.rest.bytes().take_while(is_white).count());
+        }
+    }
+
+    /// The byte that stands here.
+    #[inline]
+    pub(super) fn peek_byte(&self) -> Option<u8> {
+        self.rest.as_bytes().first().copied()
     }
 
     /// Steps over `token` if it stands here.

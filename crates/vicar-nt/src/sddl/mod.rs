@@ -14,6 +14,8 @@ mod condition;
 mod condition_text;
 mod cursor;
 mod error;
+mod literal;
+mod pair;
 mod rights;
 mod sid;
 

@@ -9,6 +9,7 @@ use crate::reading::Readings;
 use crate::sddl::cursor::{Cursor, is_white};
 use crate::sddl::error::{Problem, SddlError};
 use crate::sddl::hex;
+use crate::sddl::pair::Pairs;
 
 /// Which names a mask may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,10 @@ const KEY_WRITE: u32 = 0x2_0006;
 
 static LABEL: Table = &[("NW", 1), ("NR", 2), ("NX", 4)];
 
+static PLACES_OF_LETTERS: Pairs = Pairs::of(LETTERS);
+static PLACES_OF_WHOLE: Pairs = Pairs::of(WHOLE);
+static PLACES_OF_LABEL: Pairs = Pairs::of(LABEL);
+
 /// Reads a mask from a field that starts at byte `at` of the text.
 pub(super) fn parse(field: &str, at: usize, names: Names) -> Result<u32, SddlError> {
     let wrong = |offset: usize| SddlError::new(at.saturating_add(offset), Problem::Rights);
@@ -69,19 +74,25 @@ pub(super) fn parse(field: &str, at: usize, names: Names) -> Result<u32, SddlErr
     let mut mask = 0;
     while !cursor.is_done() {
         let offset = skipped.saturating_add(cursor.at());
-        let tables: &[Table] = match names {
-            Names::General => &[LETTERS, WHOLE],
-            Names::Label => &[LABEL, LETTERS, WHOLE],
-        };
-        let mut all = tables.iter().flat_map(|table| table.iter());
-        let (_, bits) = all.find(|(name, _)| cursor.eat_ignore_case(name)).ok_or(wrong(offset))?;
-        mask |= bits;
-        let blanks = cursor.take_while(|c| c == ' ');
+        mask |= right(cursor.rest(), names).ok_or(wrong(offset))?;
+        cursor.skip(2);
+        let blanks = cursor.take_bytes_while(|byte| byte == b' ');
         if cursor.is_done() && !blanks.is_empty() {
             return Err(wrong(field.len().saturating_sub(blanks.len())));
         }
     }
     Ok(mask)
+}
+
+/// What the two letters mean that a text starts with.
+fn right(text: &str, names: Names) -> Option<u32> {
+    let [first, second, ..] = *text.as_bytes() else { return None };
+    let find = |table: Table, places: &Pairs| table.get(places.find(first, second)?).map(|(_, bits)| *bits);
+    let of_label = match names {
+        Names::General => None,
+        Names::Label => find(LABEL, &PLACES_OF_LABEL),
+    };
+    of_label.or_else(|| find(LETTERS, &PLACES_OF_LETTERS)).or_else(|| find(WHOLE, &PLACES_OF_WHOLE))
 }
 
 /// Reads a number with optional sign. The magnitude saturates before the sign is applied.
