@@ -192,7 +192,7 @@ pub(super) fn print(
         Data::None => {}
         Data::Condition => {
             out.push(';');
-            out.push_str(&condition::print(parts.data, domain).ok_or(Unprintable::Condition)?);
+            condition::print(out, parts.data, domain).ok_or(Unprintable::Condition)?;
         }
         Data::Claim => {
             out.push(';');

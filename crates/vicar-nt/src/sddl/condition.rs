@@ -28,83 +28,166 @@ enum Form {
     Literal,
 }
 
-struct Piece {
+/// A part of the condition: its last token, and where its first one is.
+struct Part<'a> {
+    token: Token<'a>,
     form: Form,
-    text: String,
+    start: usize,
 }
 
-impl Piece {
-    fn closed(text: String) -> Self {
-        Self { form: Form::Closed, text }
-    }
-
-    /// The text as an operand of `&&` or `||`; `None` for a value, which is none.
-    fn operand(self) -> Option<String> {
-        match self.form {
-            Form::Closed | Form::Not => Some(self.text),
-            Form::Attribute | Form::Exists => Some(alloc::format!("({})", self.text)),
-            Form::Literal => None,
-        }
-    }
-
-    /// The text in parentheses.
-    fn enclosed(self) -> Option<String> {
-        match self.form {
-            Form::Closed => Some(self.text),
-            Form::Attribute | Form::Exists | Form::Not => Some(alloc::format!("({})", self.text)),
-            Form::Literal => None,
-        }
-    }
+/// Parts of parts, by the number of their last token.
+struct Parts<'a> {
+    all: Vec<Part<'a>>,
 }
 
-/// Writes a condition; `None` when it is malformed or has no text form.
-pub(super) fn print(data: &[u8], domain: Option<&Sid>) -> Option<String> {
-    let mut stack: Vec<Piece> = Vec::new();
-    for token in Tokens::new(data).ok()? {
-        let piece = match token.ok()? {
-            Token::Literal(value) => Piece { form: Form::Literal, text: literal(&value, domain)? },
-            Token::Attribute(class, name) => Piece { form: Form::Attribute, text: attribute(class, name)? },
-            Token::Relation(relation) => {
-                let (right, left) = (stack.pop()?, stack.pop()?);
-                let is_value = matches!(right.form, Form::Literal | Form::Attribute);
-                if left.form != Form::Attribute || !is_value {
-                    return None;
-                }
-                let (name, _) = RELATIONS.iter().find(|(_, known)| *known == relation)?;
-                Piece::closed(alloc::format!("({} {} {})", left.text, name, right.text))
+impl<'a> Parts<'a> {
+    /// Reads all tokens; `None` when they are malformed, or operands are missing or of the wrong form.
+    fn read(data: &'a [u8]) -> Option<Self> {
+        let mut parts = Self { all: Vec::new() };
+        for token in Tokens::new(data).ok()? {
+            let token = token.ok()?;
+            let (form, start) = parts.join(&token)?;
+            parts.all.push(Part { token, form, start });
+        }
+        Some(parts)
+    }
+
+    /// The form of what a token makes of the parts before it, and where the first of them starts.
+    fn join(&self, token: &Token<'_>) -> Option<(Form, usize)> {
+        let last = || self.all.last();
+        let two = || {
+            let right = self.all.last()?;
+            Some((self.all.get(right.start.checked_sub(1)?)?, right))
+        };
+        let is_operand = |part: &Part<'_>| part.form != Form::Literal;
+        Some(match token {
+            Token::Literal(_) => (Form::Literal, self.all.len()),
+            Token::Attribute(..) => (Form::Attribute, self.all.len()),
+            Token::Relation(_) => {
+                let (left, right) = two()?;
+                let fits = left.form == Form::Attribute && matches!(right.form, Form::Literal | Form::Attribute);
+                (Form::Closed, fits.then_some(left.start)?)
             }
-            token @ (Token::Exists | Token::NotExists) => {
-                let operand = stack.pop().filter(|piece| piece.form == Form::Attribute)?;
-                let name = if token == Token::Exists { "Exists" } else { "Not_Exists" };
-                Piece { form: Form::Exists, text: alloc::format!("{name} {}", operand.text) }
+            Token::Exists | Token::NotExists => {
+                (Form::Exists, last().filter(|part| part.form == Form::Attribute)?.start)
+            }
+            Token::Member(_) => (Form::Closed, last().filter(|part| part.form == Form::Literal)?.start),
+            Token::And | Token::Or => {
+                let (left, right) = two()?;
+                (Form::Closed, (is_operand(left) && is_operand(right)).then_some(left.start)?)
+            }
+            Token::Not => (Form::Not, last().filter(|part| is_operand(part))?.start),
+        })
+    }
+
+    /// The part that ends before the one with this number starts.
+    fn before(&self, number: usize) -> Option<usize> {
+        self.all.get(number)?.start.checked_sub(1)
+    }
+}
+
+/// What is still to be written.
+enum Todo {
+    /// A part, with parentheses around everything that has none.
+    Enclosed(usize),
+    /// A part, as an operand of `&&` or `||`.
+    Operand(usize),
+    Words(&'static str),
+}
+
+/// Writes a condition, or a part of one before it turns out to have no text; `None` when it is malformed or has none.
+///
+/// Each token is read once and written once, however deep they nest.
+pub(super) fn print(out: &mut String, data: &[u8], domain: Option<&Sid>) -> Option<()> {
+    let parts = Parts::read(data)?;
+    // There is one answer, and it is not a value.
+    parts.all.last().filter(|part| part.start == 0 && part.form != Form::Literal)?;
+    let mut todo: Vec<Todo> = Vec::with_capacity(8);
+    todo.push(Todo::Enclosed(parts.all.len().checked_sub(1)?));
+    // Most conditions come to less text than they have bytes.
+    out.reserve(data.len());
+    while let Some(next) = todo.pop() {
+        let (number, is_operand) = match next {
+            Todo::Words(words) => {
+                out.push_str(words);
+                continue;
+            }
+            Todo::Enclosed(number) => (number, false),
+            Todo::Operand(number) => (number, true),
+        };
+        let part = parts.all.get(number)?;
+        let has_none = match part.form {
+            Form::Attribute | Form::Exists => true,
+            Form::Not => !is_operand,
+            Form::Closed | Form::Literal => false,
+        };
+        if has_none {
+            out.push('(');
+            todo.push(Todo::Words(")"));
+        }
+        let operand = number.checked_sub(1);
+        match &part.token {
+            Token::Literal(_) | Token::Attribute(..) => leaf(out, &part.token, domain)?,
+            Token::Exists | Token::NotExists => {
+                out.push_str(if part.token == Token::Exists { "Exists " } else { "Not_Exists " });
+                leaf(out, &parts.all.get(operand?)?.token, domain)?;
+            }
+            Token::Relation(relation) => {
+                let (name, _) = RELATIONS.iter().find(|(_, known)| known == relation)?;
+                out.push('(');
+                leaf(out, &parts.all.get(parts.before(operand?)?)?.token, domain)?;
+                out.push(' ');
+                out.push_str(name);
+                out.push(' ');
+                leaf(out, &parts.all.get(operand?)?.token, domain)?;
+                out.push(')');
             }
             Token::Member(question) => {
-                let operand = stack.pop().filter(|piece| piece.form == Form::Literal)?;
-                let (name, _) = MEMBERSHIPS.iter().find(|(_, known)| *known == question)?;
-                Piece::closed(alloc::format!("({name} {})", operand.text))
+                let (name, _) = MEMBERSHIPS.iter().find(|(_, known)| known == question)?;
+                out.push('(');
+                out.push_str(name);
+                out.push(' ');
+                leaf(out, &parts.all.get(operand?)?.token, domain)?;
+                out.push(')');
             }
-            token @ (Token::And | Token::Or) => {
-                let (right, left) = (stack.pop()?.operand()?, stack.pop()?.operand()?);
-                let name = if token == Token::And { "&&" } else { "||" };
-                Piece::closed(alloc::format!("({left} {name} {right})"))
+            Token::And | Token::Or => {
+                out.push('(');
+                todo.push(Todo::Words(")"));
+                todo.push(Todo::Operand(operand?));
+                todo.push(Todo::Words(if part.token == Token::And { " && " } else { " || " }));
+                todo.push(Todo::Operand(parts.before(operand?)?));
             }
-            Token::Not => Piece { form: Form::Not, text: alloc::format!("!{}", stack.pop()?.enclosed()?) },
-        };
-        stack.push(piece);
+            Token::Not => {
+                out.push('!');
+                todo.push(Todo::Enclosed(operand?));
+            }
+        }
     }
-    let text = stack.pop()?.enclosed()?;
-    stack.is_empty().then_some(text)
+    Some(())
 }
 
-fn attribute(class: Class, name: Utf16<'_>) -> Option<String> {
-    let mut out = String::from(match class {
-        Class::Local => "",
-        Class::User => "@USER.",
-        Class::Resource => "@RESOURCE.",
-        Class::Device => "@DEVICE.",
-    });
-    escape(&mut out, name);
-    (!name.is_empty()).then_some(out)
+/// Writes an attribute or a value.
+fn leaf(out: &mut String, token: &Token<'_>, domain: Option<&Sid>) -> Option<()> {
+    match token {
+        Token::Literal(value) => literal(out, value, domain),
+        Token::Attribute(class, name) => {
+            out.push_str(match class {
+                Class::Local => "",
+                Class::User => "@USER.",
+                Class::Resource => "@RESOURCE.",
+                Class::Device => "@DEVICE.",
+            });
+            escape(out, *name);
+            (!name.is_empty()).then_some(())
+        }
+        Token::Relation(_)
+        | Token::Exists
+        | Token::NotExists
+        | Token::Member(_)
+        | Token::And
+        | Token::Or
+        | Token::Not => None,
+    }
 }
 
 /// Writes a name, special characters and everything outside ASCII as `%hhhh`.
@@ -120,18 +203,17 @@ pub(super) fn escape(out: &mut String, name: Utf16<'_>) {
     }
 }
 
-fn literal(value: &Literal<'_>, domain: Option<&Sid>) -> Option<String> {
-    let mut out = String::new();
+fn literal(out: &mut String, value: &Literal<'_>, domain: Option<&Sid>) -> Option<()> {
     match value {
-        Literal::Integer(number) => integer(&mut out, *number),
-        Literal::Text(text) => quote(&mut out, *text)?,
+        Literal::Integer(number) => integer(out, *number),
+        Literal::Text(text) => quote(out, *text)?,
         Literal::Octets(octets) => {
             out.push('#');
-            hex_octets(&mut out, octets);
+            hex_octets(out, octets);
         }
         Literal::Sid(value) => {
             out.push_str("SID(");
-            sid::print(&mut out, *value, domain);
+            sid::print(out, *value, domain);
             out.push(')');
         }
         Literal::Composite(list) => {
@@ -140,12 +222,12 @@ fn literal(value: &Literal<'_>, domain: Option<&Sid>) -> Option<String> {
                 if index > 0 {
                     out.push_str(", ");
                 }
-                out.push_str(&literal(&value, domain)?);
+                literal(out, &value, domain)?;
             }
             out.push('}');
         }
     }
-    Some(out)
+    Some(())
 }
 
 /// Writes text between quotation marks; `None` when it cannot be written so.

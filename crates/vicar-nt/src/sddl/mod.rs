@@ -275,7 +275,9 @@ pub fn parse_condition(text: &str, domain: Option<&Sid>) -> Result<Condition, Sd
 /// # Errors
 /// - [`Unprintable::Condition`] when a text in it has a quotation mark or half a surrogate pair, or a name is empty.
 pub fn print_condition(condition: &Condition, domain: Option<&Sid>) -> Result<String, Unprintable> {
-    condition::print(condition.as_bytes(), domain).ok_or(Unprintable::Condition)
+    let mut out = String::new();
+    condition::print(&mut out, condition.as_bytes(), domain).ok_or(Unprintable::Condition)?;
+    Ok(out)
 }
 
 /// Reads a mask from text: a number, or two-letter rights.
