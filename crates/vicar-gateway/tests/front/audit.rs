@@ -1,4 +1,4 @@
-use crate::front::{ALICE, Front, WRONG};
+use crate::front::{ALICE, Front, WRONG, eventually};
 use vicar_gateway::audit::Necessity;
 use vicar_gateway::limit::Limits;
 
@@ -42,16 +42,14 @@ fn a_log_that_cannot_be_written_stops_service_until_it_can() {
         let front = Front::with(Limits::USUAL, necessity, &[], None);
         assert_eq!(front.ask("GET /x", ALICE).status, 200);
         let _ = front.lines.wait(1);
-        front.lines.0.lock().unwrap().0 = true;
+        front.lines.0.lock().unwrap().is_full = true;
         let first = front.ask("GET /x", ALICE).status;
         assert_eq!(first, 200, "the one that finds out is served already");
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        assert_eq!(front.ask("GET /x", ALICE).status, expected);
-        front.lines.0.lock().unwrap().0 = false;
-        let back = (0..100).any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            front.ask("GET /x", ALICE).status == 200
-        });
-        assert!(back);
+        // Its line is written after it was answered, and others are served until that has failed.
+        eventually(|| front.lines.0.lock().unwrap().refused > 0);
+        eventually(|| front.ask("GET /x", ALICE).status == expected);
+        assert!((0..20).all(|_| front.ask("GET /x", ALICE).status == expected));
+        front.lines.0.lock().unwrap().is_full = false;
+        eventually(|| front.ask("GET /x", ALICE).status == 200);
     }
 }

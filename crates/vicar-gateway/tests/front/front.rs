@@ -11,8 +11,9 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use vicar_gateway::audit::{AuditLog, Necessity};
 use vicar_gateway::body::{BodyError, RequestBody, full};
@@ -42,10 +43,34 @@ impl Body for Pieces {
     }
 }
 
+/// Longer than anything takes, however busy the machine is.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something holds.
+pub(crate) fn eventually(mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "it did not happen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Closed until the test says how many requests may pass.
+struct Gate(Semaphore);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Semaphore::new(0))
+    }
+}
+
 /// Does what the path says.
 #[derive(Clone, Default)]
 pub(crate) struct Fake {
     pub(crate) calls: Arc<AtomicUsize>,
+    /// Bytes of the bodies that were read so far.
+    pub(crate) received: Arc<AtomicUsize>,
+    held: Arc<Gate>,
 }
 
 impl Handler<u32> for Fake {
@@ -62,10 +87,9 @@ impl Handler<u32> for Fake {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                     panic!("asked to panic late");
                 }
-                "/slow" => tokio::time::sleep(Duration::from_millis(400)).await,
-                "/slower" => tokio::time::sleep(Duration::from_secs(10)).await,
-                "/body" => match request.into_body().collect().await {
-                    Ok(body) => text = format!("{} bytes\n", body.to_bytes().len()).into_bytes(),
+                "/held" => self.held.0.acquire().await.unwrap().forget(),
+                "/body" => match self.read(request.into_body()).await {
+                    Ok(count) => text = format!("{count} bytes\n").into_bytes(),
                     Err(BodyError::TooLarge { .. }) => status = StatusCode::INSUFFICIENT_STORAGE,
                     Err(_) => status = StatusCode::BAD_REQUEST,
                 },
@@ -80,15 +104,24 @@ impl Handler<u32> for Fake {
 }
 
 impl Fake {
+    async fn read(&self, mut body: RequestBody) -> Result<usize, BodyError> {
+        let mut count = 0;
+        while let Some(frame) = body.frame().await {
+            let len = frame?.data_ref().map_or(0, Bytes::len);
+            count += len;
+            self.received.fetch_add(len, Ordering::SeqCst);
+        }
+        Ok(count)
+    }
+
     /// Waits until the share has been asked `count` times.
     pub(crate) fn wait_for_calls(&self, count: usize) {
-        for _ in 0..1_000 {
-            if self.calls.load(Ordering::SeqCst) >= count {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("the share was not asked {count} times");
+        eventually(|| self.calls.load(Ordering::SeqCst) >= count);
+    }
+
+    /// Lets this many requests for `/held` end.
+    pub(crate) fn let_go(&self, count: usize) {
+        self.held.0.add_permits(count);
     }
 }
 
@@ -100,15 +133,25 @@ impl Logon<u32> for Fake {
 
 /// What the audit log of a test is written to.
 #[derive(Clone, Default)]
-pub(crate) struct Lines(pub(crate) Arc<Mutex<(bool, Vec<u8>)>>);
+pub(crate) struct Lines(pub(crate) Arc<Mutex<Log>>);
+
+/// What is in it, and whether there is room for more.
+#[derive(Default)]
+pub(crate) struct Log {
+    pub(crate) is_full: bool,
+    /// Writes that found no room.
+    pub(crate) refused: usize,
+    bytes: Vec<u8>,
+}
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let mut inner = self.0.lock().unwrap();
-        if inner.0 {
+        if inner.is_full {
+            inner.refused += 1;
             return Err(std::io::Error::from_raw_os_error(28));
         }
-        inner.1.extend_from_slice(bytes);
+        inner.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {
@@ -119,15 +162,16 @@ impl Write for Lines {
 impl Lines {
     /// The lines so far, once there are `count` of them.
     pub(crate) fn wait(&self, count: usize) -> Vec<serde_json::Value> {
-        for _ in 0..500 {
-            let text = String::from_utf8(self.0.lock().unwrap().1.clone()).unwrap();
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let text = String::from_utf8(self.0.lock().unwrap().bytes.clone()).unwrap();
             let lines: Vec<_> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             if lines.len() >= count {
                 return lines;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("no {count} audit lines: {:?}", String::from_utf8_lossy(&self.0.lock().unwrap().1));
+        panic!("no {count} audit lines: {:?}", String::from_utf8_lossy(&self.0.lock().unwrap().bytes));
     }
 }
 
@@ -177,7 +221,7 @@ impl Front {
 
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     }
 
@@ -196,7 +240,8 @@ impl Front {
     /// Waits for the end and says how it ended.
     pub(crate) fn join(&mut self) -> Stopped {
         let running = self.running.take().unwrap();
-        self.runtime.block_on(running).unwrap().unwrap()
+        let ended = async { tokio::time::timeout(PATIENCE, running).await };
+        self.runtime.block_on(ended).unwrap().unwrap().unwrap()
     }
 }
 
@@ -217,8 +262,8 @@ impl Reply {
     }
 }
 
-/// Waits until the other end closes or resets a connection on which it says nothing; `false` when it does neither in ten
-/// seconds.
+/// Waits until the other end closes or resets a connection on which it says nothing; `false` when it does neither for as
+/// long as anything may take.
 pub(crate) fn is_closed(stream: &mut impl Read) -> bool {
     match stream.read(&mut [0; 16]) {
         Ok(count) => count == 0,

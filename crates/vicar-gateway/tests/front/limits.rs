@@ -1,9 +1,12 @@
-use crate::front::{ALICE, BOB, Front, is_closed, read_reply};
+use crate::front::{ALICE, BOB, Front, eventually, is_closed, read_reply};
 use std::io::{Read, Write};
 use std::time::Duration;
 use vicar_gateway::limit::Limits;
 
 const SHORT: Duration = Duration::from_millis(400);
+
+/// Long enough for a head to come in time on a busy machine.
+const MODERATE: Duration = Duration::from_secs(4);
 
 #[test]
 fn a_head_that_comes_too_slowly_is_answered_408() {
@@ -40,8 +43,8 @@ fn a_head_that_is_too_large_is_answered_431_and_no_http_at_all_400() {
 fn a_body_that_stops_is_answered_408() {
     let front = Front::start(Limits { body_idle: SHORT, ..Limits::USUAL });
     let mut stream = front.connect();
-    stream.write_all(front.head("PUT /body", &format!("{ALICE}Content-Length: 100\r\n")).as_bytes()).unwrap();
-    stream.write_all(b"12345").unwrap();
+    let head = front.head("PUT /body", &format!("{ALICE}Content-Length: 100\r\n"));
+    stream.write_all(format!("{head}12345").as_bytes()).unwrap();
     assert_eq!(read_reply(&mut stream).status, 408);
     let line = &front.lines.wait(1)[0];
     assert_eq!((&line["status"], &line["bytes_in"]), (&408.into(), &5.into()));
@@ -54,7 +57,8 @@ fn a_body_that_is_too_large_is_answered_413_announced_or_not() {
         let mut stream = front.connect();
         let headers = format!("{ALICE}Content-Length: {length}\r\n");
         stream.write_all(front.head("PUT /body", &headers).as_bytes()).unwrap();
-        stream.write_all(&vec![b'x'; length]).unwrap();
+        // It may be refused before it was sent.
+        let _ = stream.write_all(&vec![b'x'; length]);
         read_reply(&mut stream)
     };
     assert_eq!(announced(10).status, 200);
@@ -81,7 +85,7 @@ fn a_client_that_sends_on_after_a_refusal_still_reads_the_refusal() {
 
 #[test]
 fn a_connection_that_asks_nothing_is_closed() {
-    let front = Front::start(Limits { idle: SHORT, ..Limits::USUAL });
+    let front = Front::start(Limits { idle: MODERATE, ..Limits::USUAL });
     let mut stream = front.connect();
     stream.write_all(front.head("GET /x", ALICE).as_bytes()).unwrap();
     assert_eq!(read_reply(&mut stream).status, 200);
@@ -106,18 +110,14 @@ fn an_address_with_too_many_connections_gets_503_and_a_place_when_one_ends() {
     assert_eq!(read_reply(&mut first).status, 200);
     let refused = front.ask("GET /x", ALICE);
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
-    assert_eq!(front.lines.wait(2)[1]["reason"], "connections-per-address");
+    assert!(front.lines.wait(2).iter().any(|line| line["reason"] == "connections-per-address"));
     drop(second);
-    let again = (0..100).any(|_| {
-        std::thread::sleep(Duration::from_millis(20));
-        front.ask("GET /x", ALICE).status == 200
-    });
-    assert!(again);
+    eventually(|| front.ask("GET /x", ALICE).status == 200);
 }
 
 #[test]
 fn a_crowd_from_one_address_is_not_kept_waiting_for_ever() {
-    let limits = Limits { connections_per_address: 1, header_time: SHORT, ..Limits::USUAL };
+    let limits = Limits { connections_per_address: 1, header_time: MODERATE, ..Limits::USUAL };
     let front = Front::start(limits);
     let mut first = front.connect();
     first.write_all(front.head("GET /x", ALICE).as_bytes()).unwrap();
@@ -133,7 +133,7 @@ fn connections_beyond_all_places_are_closed() {
     let mut first = front.connect();
     first.write_all(front.head("GET /x", ALICE).as_bytes()).unwrap();
     assert_eq!(read_reply(&mut first).status, 200);
-    assert_eq!(front.connect().read(&mut [0; 16]).unwrap_or(0), 0);
+    assert!(is_closed(&mut front.connect()));
 }
 
 #[test]
@@ -142,16 +142,18 @@ fn a_user_with_too_many_requests_gets_429_and_others_go_on() {
     let busy: Vec<_> = (0..2)
         .map(|_| {
             let mut stream = front.connect();
-            stream.write_all(front.head("GET /slow", ALICE).as_bytes()).unwrap();
+            stream.write_all(front.head("GET /held", ALICE).as_bytes()).unwrap();
             stream
         })
         .collect();
-    std::thread::sleep(Duration::from_millis(150));
+    front.fake.wait_for_calls(2);
     let refused = front.ask("GET /x", ALICE);
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
     assert_eq!(front.ask("GET /x", BOB).status, 200);
+    front.fake.let_go(2);
     for mut stream in busy {
         assert_eq!(read_reply(&mut stream).status, 200);
     }
-    assert_eq!(front.ask("GET /x", ALICE).status, 200);
+    // A place is free when the server has done with its request, which is after the client has its reply.
+    eventually(|| front.ask("GET /x", ALICE).status == 200);
 }

@@ -1,4 +1,4 @@
-use crate::front::{ALICE, BOB, Front, WRONG, read_reply};
+use crate::front::{ALICE, BOB, Front, WRONG, eventually, read_reply};
 use std::io::Write;
 use std::sync::atomic::Ordering;
 use vicar_gateway::limit::Limits;
@@ -89,8 +89,8 @@ fn every_reply_is_private_and_not_sniffed_and_plain_http_never_insists_on_https(
 fn a_request_whose_client_left_is_dropped_while_what_it_started_is_not_the_fronts_to_undo() {
     let front = Front::start(Limits::USUAL);
     let mut stream = front.connect();
-    stream.write_all(front.head("GET /slow", ALICE).as_bytes()).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    stream.write_all(front.head("GET /held", ALICE).as_bytes()).unwrap();
+    front.fake.wait_for_calls(1);
     drop(stream);
     let lines = front.lines.wait(1);
     assert_eq!((&lines[0]["ended"], &lines[0]["status"]), (&"cut".into(), &serde_json::Value::Null));
@@ -103,7 +103,7 @@ fn an_upload_that_is_cut_is_written_down_as_cut() {
     let mut stream = front.connect();
     stream.write_all(front.head("PUT /body", &format!("{ALICE}Content-Length: 100\r\n")).as_bytes()).unwrap();
     stream.write_all(b"half").unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    eventually(|| front.fake.received.load(Ordering::SeqCst) == 4);
     drop(stream);
     let lines = front.lines.wait(1);
     assert_eq!((&lines[0]["ended"], &lines[0]["bytes_in"]), (&"cut".into(), &4.into()));

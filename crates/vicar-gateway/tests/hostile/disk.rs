@@ -39,7 +39,7 @@ fn full(outer: &Scene) -> Outcome {
 
 /// What a refused upload took is given back when its descriptor is closed, which may be after the answer.
 fn wait_for_room(place: &Path, bytes: u64) {
-    for _ in 0..1_000 {
+    for _ in 0..6_000 {
         let space = rustix::fs::statvfs(place).unwrap();
         if space.f_bavail.saturating_mul(space.f_frsize) >= bytes {
             return;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::wire::Sent;
+use crate::wire::{PATIENCE, Sent};
 use crate::{Case, Outcome, Scene};
 
 pub(crate) const CASES: &[Case] = &[
@@ -22,7 +22,7 @@ fn slow(scene: &Scene) -> Outcome {
     }
     let mut dribbling = true;
     let mut count = 0;
-    while dribbling && begun.elapsed() < Duration::from_secs(20) {
+    while dribbling && begun.elapsed() < PATIENCE {
         assert_eq!(scene.get(&scene.bob, "/slow/b.txt").text(), "b");
         std::thread::sleep(Duration::from_millis(250));
         // A header line now and then, so that no connection is ever silent.
@@ -73,6 +73,13 @@ fn exchange(scene: &Scene, bytes: &str, patience: Duration) -> String {
     wire.patience(patience).unwrap();
     let _ = wire.raw(bytes.as_bytes());
     String::from_utf8_lossy(&wire.rest_until_quiet()).into_owned()
+}
+
+/// Sends two requests in one piece and returns the two answers.
+fn answers(scene: &Scene, bytes: &str) -> String {
+    let mut wire = scene.wire();
+    wire.raw(bytes.as_bytes()).unwrap();
+    String::from_utf8_lossy(&wire.until("HTTP/1.1 ", 2)).into_owned()
 }
 
 fn smuggling(scene: &Scene) -> Outcome {
@@ -130,7 +137,7 @@ fn smuggling(scene: &Scene) -> Outcome {
     scene.alices(&place.join("precious.txt"), 0o600, "precious");
     let honest =
         format!("PUT /smuggle/first.txt HTTP/1.1\r\nHost: {host}\r\n{sign_in}\r\nContent-Length: 1\r\n\r\nx{hidden}");
-    let answer = exchange(scene, &honest, Duration::from_secs(2));
+    let answer = answers(scene, &honest);
     assert_eq!(answer.matches("HTTP/1.1 2").count(), 2, "{answer}");
     assert!(!place.join("precious.txt").exists());
     // Nor does one person's connection lend another its name.
@@ -138,7 +145,7 @@ fn smuggling(scene: &Scene) -> Outcome {
     let unsigned = format!(
         "GET /smuggle/first.txt HTTP/1.1\r\nHost: {host}\r\n{sign_in}\r\n\r\nGET /smuggle/first.txt HTTP/1.1\r\nHost: {host}\r\n\r\n"
     );
-    let answer = exchange(scene, &unsigned, Duration::from_secs(2));
+    let answer = answers(scene, &unsigned);
     assert_eq!((answer.matches("HTTP/1.1 200").count(), answer.matches("HTTP/1.1 401").count()), (1, 1), "{answer}");
     Outcome::Held
 }
@@ -168,8 +175,6 @@ fn passwords(scene: &Scene) -> Outcome {
         assert!(matches!(got.status, 400 | 401), "{header:?}: {}", got.status);
     }
     // A wrong password never locks the right one out.
-    let begun = Instant::now();
     assert_eq!(wire.ask(&good).unwrap().status, 200);
-    assert!(begun.elapsed() < Duration::from_secs(1));
     Outcome::Held
 }

@@ -140,10 +140,16 @@ impl Rig {
 
     /// Waits until nothing goes on and no identity is kept, then says which threads are not who they should be.
     pub(crate) fn complaints(&mut self) -> Vec<String> {
-        std::thread::sleep(Duration::from_secs(1));
-        match self.server.try_wait().unwrap() {
-            Some(status) => vec![format!("the server ended: {status}: {}", self.words())],
-            None => crate::threads::complaints(self.pid, self.anonymous, self.client_threads),
+        let begun = Instant::now();
+        loop {
+            let complaints = match self.server.try_wait().unwrap() {
+                Some(status) => return vec![format!("the server ended: {status}: {}", self.words())],
+                None => crate::threads::complaints(self.pid, self.anonymous, self.client_threads),
+            };
+            if complaints.is_empty() || begun.elapsed() > Duration::from_secs(60) {
+                return complaints;
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
@@ -152,7 +158,7 @@ impl Rig {
         let pid = Pid::from_child(&self.server);
         let _ = kill_process(pid, Signal::TERM);
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(30) {
+        while begun.elapsed() < Duration::from_secs(120) {
             if let Some(status) = self.server.try_wait().unwrap() {
                 return status;
             }

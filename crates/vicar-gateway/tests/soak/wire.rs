@@ -56,17 +56,24 @@ impl Sent {
     }
 }
 
+/// Names and values, in order.
+pub(crate) type Headers = Vec<(String, String)>;
+
+fn find<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
+    headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
+
 /// One answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Got {
     pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
 }
 
 impl Got {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        find(&self.headers, name)
     }
 
     pub(crate) fn text(&self) -> String {
@@ -133,23 +140,24 @@ impl Wire {
             if status == 100 {
                 continue;
             }
-            let mut got = Got { status, headers, body: Vec::new() };
-            if method == "HEAD" || matches!(status, 204 | 304) {
-                return Ok(got);
-            }
-            if got.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
-                got.body = self.chunks()?;
-            } else if let Some(length) = got.header("content-length") {
-                let length = length.trim().parse().map_err(|_| bad("content-length"))?;
-                got.body = self.exactly(length)?;
-            } else {
-                got.body = self.rest()?;
-            }
-            return Ok(got);
+            let has_none = method == "HEAD" || matches!(status, 204 | 304);
+            let body = if has_none { Vec::new() } else { self.receive_body(&headers)? };
+            return Ok(Got { status, headers, body });
         }
     }
 
-    fn receive_head(&mut self) -> io::Result<(u16, Vec<(String, String)>)> {
+    /// Reads the body that a head announces.
+    pub(crate) fn receive_body(&mut self, headers: &Headers) -> io::Result<Vec<u8>> {
+        if find(headers, "transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+            self.chunks()
+        } else if let Some(length) = find(headers, "content-length") {
+            self.exactly(length.trim().parse().map_err(|_| bad("content-length"))?)
+        } else {
+            self.rest()
+        }
+    }
+
+    pub(crate) fn receive_head(&mut self) -> io::Result<(u16, Headers)> {
         let status_line = self.line()?;
         let status =
             status_line.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(|| bad("status line"))?;
@@ -205,6 +213,12 @@ impl Wire {
     pub(crate) fn rest(&mut self) -> io::Result<Vec<u8>> {
         while self.fill()? > 0 {}
         Ok(std::mem::take(&mut self.pending))
+    }
+
+    /// Everything until a text was there so many times, or the other side closes.
+    pub(crate) fn until(&mut self, text: &str, times: usize) -> Vec<u8> {
+        while String::from_utf8_lossy(&self.pending).matches(text).count() < times && matches!(self.fill(), Ok(1..)) {}
+        std::mem::take(&mut self.pending)
     }
 
     /// Everything until the other side closes or is silent for as long as reads may take.

@@ -29,7 +29,7 @@ fn threads() -> Vec<(String, BTreeMap<String, String>)> {
 fn come_to_rest(server: &Server) {
     let nobody = server.anonymous().uid();
     let resting = format!("{nobody} {nobody} 0 {nobody}");
-    for _ in 0..1_000 {
+    for _ in 0..6_000 {
         if threads().iter().all(|(name, lines)| !name.starts_with("client-") || lines["Uid"] == resting) {
             return;
         }

@@ -109,7 +109,11 @@ fn run(wanted: usize, limit: Duration) {
     );
     assert!(done > 2_000 && allowed > done / 20 && allowed < done, "{allowed} of {done} were allowed");
     assert!(watched.acting > 10, "{watched:?}");
-    if let Some(attacker) = attacker {
+    if let Some(mut attacker) = attacker {
+        while !attacker.has_been_round(2) {
+            assert!(started.elapsed() < limit, "nobody attacks");
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let report = attacker.end();
         println!("{} hostile attempts", report.tries);
         report.all_refused();

@@ -104,7 +104,7 @@ fn for_good(id: u32) -> String {
 /// through has an end, what it should not be has none.
 fn watch(task: &str, declared: &Declared, servers_groups: &str, watched: &mut Watched) {
     let mut seen = String::new();
-    for _ in 0..1_000 {
+    for _ in 0..30_000 {
         match look(task, declared, servers_groups, watched) {
             Ok(()) => return,
             Err(what) => seen = what,

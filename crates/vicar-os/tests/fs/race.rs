@@ -1,5 +1,6 @@
 //! Somebody renames while we look.
 
+use std::cell::Cell;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -35,7 +36,7 @@ pub(crate) fn race(one: &str, other: &str) {
     use rustix::process::{Signal, getppid, set_parent_process_death_signal};
     set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
     let parent = getppid();
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(300);
     while Instant::now() < end && getppid() == parent {
         for _ in 0..200 {
             let _ = renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE);
@@ -52,33 +53,37 @@ fn swapped_directory(stage: &Stage) {
     exchange_for_ever(stage, "d", "link");
 }
 
-fn for_a_while(mut work: impl FnMut()) {
-    let end = Instant::now() + Duration::from_secs(2);
-    while Instant::now() < end {
+/// Works for a while, and on until what the race is about was seen, however late the other process gets its turn.
+fn for_a_while(mut work: impl FnMut(), seen: impl Fn() -> bool) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(2) || !seen() {
+        assert!(start.elapsed() < Duration::from_secs(120), "nothing was exchanged");
         work();
     }
 }
 
 fn act_swapped_directory(acting: &Acting) {
-    let (mut found, mut refused) = (0_u32, 0_u32);
+    let (found, refused) = (Cell::new(0_u32), Cell::new(0_u32));
     acting.run(&acting.alice, |as_client, root| {
-        for_a_while(|| {
-            let looked = root.look(as_client, &path("d/f"), Links::Follow);
-            match looked.and_then(|node| node.open_read(as_client)) {
-                Ok(file) => {
-                    assert_eq!(file.read_at(as_client, 0, 100).unwrap(), b"inside");
-                    found += 1;
+        for_a_while(
+            || {
+                let looked = root.look(as_client, &path("d/f"), Links::Follow);
+                match looked.and_then(|node| node.open_read(as_client)) {
+                    Ok(file) => {
+                        assert_eq!(file.read_at(as_client, 0, 100).unwrap(), b"inside");
+                        found.set(found.get() + 1);
+                    }
+                    Err(_) => refused.set(refused.get() + 1),
                 }
-                Err(_) => refused += 1,
-            }
-            let made = root.parent(as_client, &path("d/new")).and_then(|(directory, name)| {
-                let temp = directory.create_temp(as_client, 0o600)?;
-                temp.link_new(as_client, &directory, &name)
-            });
-            let _ = made;
-        });
+                let made = root.parent(as_client, &path("d/new")).and_then(|(directory, name)| {
+                    let temp = directory.create_temp(as_client, 0o600)?;
+                    temp.link_new(as_client, &directory, &name)
+                });
+                let _ = made;
+            },
+            || found.get() > 0 && refused.get() > 0,
+        );
     });
-    assert!(found > 0 && refused > 0, "{found} {refused}");
     assert_eq!(std::fs::read_dir(acting.stage.0.join("outside")).unwrap().count(), 1, "nothing was made outside");
 }
 
@@ -97,40 +102,45 @@ fn swapped_file(stage: &Stage) {
 }
 
 fn act_swapped_file(acting: &Acting) {
-    let (mut files, mut fifos) = (0_u32, 0_u32);
+    let (files, fifos) = (Cell::new(0_u32), Cell::new(0_u32));
     acting.run(&acting.alice, |as_client, root| {
-        for_a_while(|| {
-            let node = root.look(as_client, &path("f"), Links::Follow).unwrap();
-            match node.open_read(as_client) {
-                Ok(file) => {
-                    assert_eq!(file.read_at(as_client, 0, 100).unwrap(), b"content");
-                    files += 1;
+        for_a_while(
+            || {
+                let node = root.look(as_client, &path("f"), Links::Follow).unwrap();
+                match node.open_read(as_client) {
+                    Ok(file) => {
+                        assert_eq!(file.read_at(as_client, 0, 100).unwrap(), b"content");
+                        files.set(files.get() + 1);
+                    }
+                    Err(error) => {
+                        assert_eq!(error, FsError::NotServed { kind: Kind::Fifo });
+                        fifos.set(fifos.get() + 1);
+                    }
                 }
-                Err(error) => {
-                    assert_eq!(error, FsError::NotServed { kind: Kind::Fifo });
-                    fifos += 1;
-                }
-            }
-        });
+            },
+            || files.get() > 0 && fifos.get() > 0,
+        );
     });
-    assert!(files > 0 && fifos > 0, "{files} {fifos}");
 }
 
 fn act_swapped_removal(acting: &Acting) {
     acting.run(&acting.alice, |as_client, root| {
         let directory = root.directory(as_client, &BeneathPath::here()).unwrap();
         let limits = Limits { entries: 100, depth: 10 };
-        for_a_while(|| {
-            for made in ["d", "link"] {
-                let _ = directory.make_directory(as_client, &name(made), 0o755);
-                if let Ok((inner, name)) = root.parent(as_client, &path(&format!("{made}/f"))) {
-                    let temp = inner.create_temp(as_client, 0o600).unwrap();
-                    let _ = temp.link_new(as_client, &inner, &name);
+        for_a_while(
+            || {
+                for made in ["d", "link"] {
+                    let _ = directory.make_directory(as_client, &name(made), 0o755);
+                    if let Ok((inner, name)) = root.parent(as_client, &path(&format!("{made}/f"))) {
+                        let temp = inner.create_temp(as_client, 0o600).unwrap();
+                        let _ = temp.link_new(as_client, &inner, &name);
+                    }
                 }
-            }
-            let _ = directory.make_link(as_client, &name("link"), &c"../outside".to_owned());
-            let _ = remove_tree(as_client, &directory, &name("d"), limits, &mut |_| Verdict::Go);
-        });
+                let _ = directory.make_link(as_client, &name("link"), &c"../outside".to_owned());
+                let _ = remove_tree(as_client, &directory, &name("d"), limits, &mut |_| Verdict::Go);
+            },
+            || true,
+        );
     });
     assert_eq!(std::fs::read_to_string(acting.stage.0.join("outside/f")).unwrap(), "outside");
 }

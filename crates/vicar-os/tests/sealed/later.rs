@@ -24,6 +24,6 @@ impl Waiting {
     /// Attacks this process until [`Attack::end`].
     pub(crate) fn begin(mut self, pid: u32) -> Attack {
         self.0.stdin.as_mut().unwrap().write_all(format!("{pid}\n").as_bytes()).unwrap();
-        Attack(self.0)
+        Attack::by(self.0)
     }
 }

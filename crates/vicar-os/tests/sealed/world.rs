@@ -18,8 +18,9 @@ pub(crate) struct World {
 
 pub(crate) fn options() -> WorkerOptions {
     let mut options = WorkerOptions::default();
-    options.call_limit = Duration::from_secs(20);
-    options.wait = Duration::from_millis(200);
+    // Longer than anything takes, however busy the machine is.
+    options.call_limit = Duration::from_secs(120);
+    options.wait = Duration::from_secs(60);
     options
 }
 

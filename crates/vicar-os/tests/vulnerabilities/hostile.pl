@@ -1,4 +1,4 @@
-# A process of the client's own user that attacks the server's threads until its input ends.
+# A process of the client's own user that attacks the server's threads until its input ends. Says when it has been round.
 # Arguments: the server's process, "all" or "quiet", then NAME=NUMBER of system calls.
 use strict; use warnings; use IO::Select; use Time::HiRes qw(usleep);
 my ($pid, $mode, @pairs) = @ARGV;
@@ -7,6 +7,7 @@ my %nr = map { split /=/ } @pairs;
 my (%won, %failed); my $tries = 0; my $rounds = 0;
 sub said { my ($what, $ok) = @_; $tries++; if ($ok) { $won{$what}++ } else { $failed{$what}{0 + $!}++ } }
 sub call { my ($what, @arguments) = @_; $! = 0; my $r = syscall($nr{$what}, @arguments); said($what, $r != -1); return $r }
+$| = 1;
 my $input = IO::Select->new(\*STDIN);
 until ($input->can_read(0)) {
     opendir(my $tasks, "/proc/$pid/task") or last;
@@ -55,6 +56,7 @@ until ($input->can_read(0)) {
         require POSIX; POSIX::close($fd);
     }
     $rounds++;
+    print "round\n" if $rounds <= 100;
     usleep($mode eq 'all' ? 500 : 250_000);
 }
 for my $what (sort keys %failed) {

@@ -55,12 +55,15 @@ pub(crate) fn start(plan: &str) -> Child {
 }
 
 /// Attacks this process until [`Attack::end`].
-pub(crate) struct Attack(pub(crate) Child);
+pub(crate) struct Attack {
+    child: Child,
+    heard: String,
+}
 
 /// Starts an attacker, which must happen while this process is still root. `None`, said aloud, without perl.
 pub(crate) fn attack(uid: u32, what: &str) -> Option<Attack> {
     if Command::new("perl").args(["-MTime::HiRes", "-e", "1"]).status().is_ok_and(|status| status.success()) {
-        return Some(Attack(start(&format!("{uid}\t{what}\t{}", std::process::id()))));
+        return Some(Attack::by(start(&format!("{uid}\t{what}\t{}", std::process::id()))));
     }
     eprintln!("skipped: perl is not installed");
     None
@@ -76,13 +79,31 @@ pub(crate) struct Report {
 }
 
 impl Attack {
+    pub(crate) fn by(child: Child) -> Self {
+        Self { child, heard: String::new() }
+    }
+
+    /// Whether it has attacked every thread so many times by now, a hundred at most.
+    pub(crate) fn has_been_round(&mut self, times: usize) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec};
+        let stdout = self.child.stdout.as_mut().unwrap();
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        while rustix::event::poll(&mut [PollFd::new(stdout, PollFlags::IN)], Some(&now)) == Ok(1) {
+            let mut bytes = [0; 64];
+            let len = stdout.read(&mut bytes).unwrap();
+            assert!(len > 0, "the attacker ended: {}", self.heard);
+            self.heard.push_str(std::str::from_utf8(&bytes[..len]).unwrap());
+        }
+        self.heard.lines().filter(|line| *line == "round").count() >= times
+    }
+
     pub(crate) fn end(mut self) -> Report {
-        let mut stdin = self.0.stdin.take().unwrap();
+        let mut stdin = self.child.stdin.take().unwrap();
         let _ = stdin.write_all(b"end\n");
         drop(stdin);
-        let mut text = String::new();
-        self.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-        assert!(self.0.wait().unwrap().success(), "{text}");
+        let mut text = self.heard;
+        self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{text}");
         let mut report = Report { won: Vec::new(), failed: Vec::new(), tries: 0, rounds: 0 };
         for line in text.lines() {
             if let Some(what) = line.strip_prefix("won ") {

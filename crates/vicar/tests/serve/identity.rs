@@ -30,7 +30,7 @@ fn every_thread_is_the_server_without_powers_or_nobody() {
     let nobody = server.told["anonymous_uid"].to_string();
     let resting = format!("{nobody} {nobody} 0 {nobody}");
     // A client thread keeps a client that asks nothing only for a while.
-    for _ in 0..500 {
+    for _ in 0..3_000 {
         let rests = |[name, uids, ..]: &[String; 6]| !name.starts_with("client-") || *uids == resting;
         if threads(server.child.id()).iter().all(rests) {
             break;

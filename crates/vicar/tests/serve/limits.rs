@@ -42,7 +42,7 @@ fn each_limit_has_a_flag_and_a_status() {
     ] {
         let server = scratch.start(&flags);
         let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.write_all(sent.replace("HOST", server.address()).as_bytes()).unwrap();
         assert_eq!(status(&mut stream), expected, "{flags:?}");
     }

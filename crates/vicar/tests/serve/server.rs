@@ -114,7 +114,7 @@ impl Server {
     /// Sends a request as somebody whose password is the name; the connection stays open.
     pub(crate) fn send(&self, line: &str, who: &str, body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let authorization = BASE64_STANDARD.encode(format!("{who}:{who}"));
         let head = format!(
             "{line} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {authorization}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
