@@ -23,7 +23,7 @@ EDGES = {
 OUTSIDE = {
     "vicar-nt": {"bitflags"},
     "vicar-kernel": set(),
-    "vicar-os": {"io-uring", "libc", "rustix", "zeroize"},
+    "vicar-os": {"io-uring", "libc", "rustix", "smallvec", "zeroize"},
     "vicar-ntifs": {"backtrace"},
 }
 # What an adapter brings, each behind a feature that is off by default.

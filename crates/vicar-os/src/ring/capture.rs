@@ -8,15 +8,17 @@
 use super::traffic::Traffic;
 use crate::client::ClientContext;
 use crate::enter::{EnterError, ServerThread};
+use crate::fs::magic_path;
 use crate::pool::AdoptError;
 use crate::server::Server;
 use crate::sys;
 use crate::sys::ring_call::{At, Call, Link, Output};
+use crate::sys::ring_text::Text;
 use core::num::NonZeroU16;
-use rustix::fd::{AsRawFd as _, OwnedFd};
+use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{MemfdFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use std::ffi::CString;
+use smallvec::smallvec;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -114,8 +116,7 @@ fn prove(
     (servers, own): (OwnedFd, OwnedFd),
 ) -> Result<(), EnterError> {
     let open = |file: OwnedFd| -> Result<Result<Output, Errno>, EnterError> {
-        let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))
-            .map_err(|_nul| failed("naming a file")(Errno::INVAL))?;
+        let path = Text::of(magic_path(file.as_fd()).as_bytes());
         let call = Call::Open {
             at: At::Magic(Arc::new(file)),
             path,
@@ -123,7 +124,7 @@ fn prove(
             mode: 0,
             resolve: ResolveFlags::empty(),
         };
-        let mut done = traffic.run_unleased(id, vec![(call, Link::None)]);
+        let mut done = traffic.run_unleased(id, smallvec![(call, Link::None)]);
         Ok(done.pop().unwrap_or(Err(Errno::IO)))
     };
     let expected = failed("trying the kept identity");

@@ -19,6 +19,22 @@
 //!
 //! What the kernel does not check again: reading and writing a file that the client opened.
 //!
+//! # The look at what was opened
+//! Between the look and the opening, whoever may write a directory on the way can put something else in the name's place:
+//! another file, a FIFO, a device, a link into a file system of the kernel's own. So each opening for content ends with one
+//! fstat(2), by which the inode is compared with the one that was looked at, and anything else is closed and reported
+//! ([`FsError::Changed`]). It is never left out, because nothing cheaper proves the same: a flag of openat2 that opens
+//! regular files only does not exist, `RESOLVE_NO_XDEV` says nothing about the kind, a statx of the ring is always given to
+//! a kernel worker and costs more than the call, and so does opening the magic link of the descriptor that is held. What
+//! it does make needless is `RESOLVE_BENEATH` for a single name ([`Operation::open_name`]): the name has no `..` and is no
+//! link, and whatever else is found there is not what was found beneath before.
+//!
+//! # Restricted clients
+//! A client that has less than the rights of its user and groups (deny-only groups, restricting SIDs, a lowered integrity) is
+//! refused by a [`Ring`] and by every method of [`Files`], with [`EnterError::Project`]: its opens have to succeed twice, and
+//! an io_uring keeps one identity a number. [`ClientThreads::run_restricted`](crate::ClientThreads::run_restricted) is its
+//! road.
+//!
 //! # Source
 //! io_uring(7), io_uring_setup(2), io_uring_enter(2), io_uring_register(2) (`IORING_REGISTER_PERSONALITY`,
 //! `IORING_REGISTER_PROBE`), openat2(2), credentials(7).
@@ -48,18 +64,19 @@ use crate::fs::{Errno, FsError, magic_path};
 use crate::pool::{Answer, ClientThread, RunError, answer};
 use crate::server::Server;
 use crate::sys::ring::Queue;
-use crate::sys::ring_call::{At, Call, Link, Output};
+use crate::sys::ring_call::{At, Call, Calls, Link, Output, Outputs};
+use crate::sys::ring_text::Text;
 use capture::Registrar;
 use core::fmt;
 use operation::Endings;
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{OFlags, ResolveFlags};
-use std::ffi::CString;
+use smallvec::smallvec;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use traffic::{Bounds, Calls, Order, Outputs, Traffic};
+use traffic::{Bounds, Order, Traffic};
 
 /// When the kernel may do a request during the submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +211,9 @@ impl Ring {
     /// instead. The batch runs to its end even when the answer is dropped; a descriptor that nobody takes is closed.
     ///
     /// # Errors
-    /// The answer is [`RunError`] when nothing was submitted: the gate refused, the client was revoked, too much waits.
+    /// The answer is [`RunError`] when nothing was submitted: the gate refused, the client was revoked, too much waits. Every
+    /// operation is `ENOSYS` when the batch has one that this ring does not know, more than [`Self::batch_limit`], or a
+    /// chain that the kernel would not stop (see [`Batch::then`]).
     ///
     /// # Identity
     /// Changes none. The kernel checks each operation as the client: its uid, gid and all groups, no capability.
@@ -222,8 +241,9 @@ impl Ring {
     ///   make its workers of that thread.
     ///
     /// # Cost
-    /// One system call for what can be done at once. What makes an inode is handed over, because its mode depends on
-    /// the umask of the thread that submits it.
+    /// One system call for what can be done at once, and one for each file that is opened. What makes an inode is handed
+    /// over, because its mode depends on the umask of the thread that submits it. For one operation at a time a client
+    /// thread that keeps its client is cheaper, see [`crate::ClientThread::run`]; a ring pays from eight on.
     pub fn run_blocking(&self, client: &ClientContext, batch: Batch) -> Result<Vec<Result<Done, FsError>>, RunError> {
         if acts_as_client() {
             return Err(RunError::Enter(EnterError::Misuse(Misuse::AlreadyImpersonating)));
@@ -231,13 +251,36 @@ impl Ring {
         if batch.makes() {
             return self.run(client, batch).wait();
         }
+        Ok(match self.run_prepared(client, batch)? {
+            Ok((outputs, endings)) => endings.end(outputs),
+            Err(early) => early,
+        })
+    }
+
+    fn run_prepared(&self, client: &ClientContext, batch: Batch) -> Result<Result<Ran, Early>, RunError> {
         let Prepared { key, calls, endings } = match self.prepare(client, batch) {
             Ok(prepared) => prepared,
-            Err(early) => return early,
+            Err(early) => return early.map(Err),
         };
         let register = |client: &ClientContext| self.inner.registrar.register(client);
         let outputs = self.inner.traffic.run_here(client, &key, calls, &register)?;
-        Ok(endings.end(outputs))
+        Ok(Ok((outputs, endings)))
+    }
+
+    /// Submits one operation as the client and waits for it; as [`Self::run_blocking`], with less to be put together.
+    ///
+    /// # Errors
+    /// - As [`Self::run_blocking`].
+    pub fn run_one(&self, client: &ClientContext, operation: Operation) -> Result<Result<Done, FsError>, RunError> {
+        let batch = Batch::of(operation);
+        if acts_as_client() || batch.makes() {
+            return self.run_blocking(client, batch)?.pop().ok_or(RunError::Closed);
+        }
+        let (outputs, endings) = match self.run_prepared(client, batch)? {
+            Ok(ran) => ran,
+            Err(mut early) => return early.pop().ok_or(RunError::Closed),
+        };
+        endings.end_one(outputs).ok_or(RunError::Closed)
     }
 
     /// Ends a client: it is revoked on every road, what it has under way in this ring is waited for, and the ring forgets
@@ -252,7 +295,7 @@ impl Ring {
     pub(crate) fn try_opening(&self, client: &ClientContext, files: [&Arc<OwnedFd>; 2]) -> Result<Tried, RunError> {
         let open = |file: &Arc<OwnedFd>| Call::Open {
             at: At::Magic(Arc::clone(file)),
-            path: CString::new(magic_path(file.as_fd())).unwrap_or_default(),
+            path: Text::of(magic_path(file.as_fd()).as_bytes()),
             flags: OFlags::RDONLY | OFlags::CLOEXEC,
             mode: 0,
             resolve: ResolveFlags::empty(),
@@ -263,7 +306,7 @@ impl Ring {
         let register = |client: &ClientContext| self.inner.registrar.register(client);
         // One by one: the smallest ring holds no more.
         let run = |call| -> Result<Result<Output, Errno>, RunError> {
-            let outputs = self.inner.traffic.run_here(client, &key, vec![(call, Link::None)], &register)?;
+            let outputs = self.inner.traffic.run_here(client, &key, smallvec![(call, Link::None)], &register)?;
             Ok(outputs.into_iter().next().unwrap_or(Err(Errno::IO)))
         };
         let opened = [run(own)?.map(drop), run(other)?.map(drop)];
@@ -274,9 +317,11 @@ impl Ring {
         Ok((opened, owner))
     }
 
-    /// Whether the ring does all of a batch.
+    /// Whether the ring does all of a batch, and all of it as the batch says.
     pub(crate) fn knows(&self, batch: &Batch) -> bool {
-        batch.len() <= self.batch_limit() && batch.codes().all(|code| self.inner.known.contains(code))
+        batch.len() <= self.batch_limit()
+            && batch.codes().all(|code| self.inner.known.contains(code))
+            && batch.stops_in_kernel()
     }
 
     fn prepare(&self, client: &ClientContext, batch: Batch) -> Result<Prepared, Ended> {
@@ -292,7 +337,7 @@ impl Ring {
         }
         let key = client.key(self.inner.server.primary_state(), Purpose::Act);
         let projected = projected(client).map_err(Err)?;
-        let (calls, endings) = batch.split(&projected).map_err(Ok)?;
+        let (calls, endings) = batch.split(projected).map_err(Ok)?;
         Ok(Prepared { key, calls, endings })
     }
 }
@@ -304,8 +349,14 @@ fn projected(client: &ClientContext) -> Result<Arc<Projected>, RunError> {
 /// What the kernel said of two files, and whose the socket is that was made.
 type Tried = ([Result<(), Errno>; 2], Option<u32>);
 
+/// Answers of a batch that was not submitted.
+type Early = Vec<Result<Done, FsError>>;
+
 /// A batch that ended before it was submitted.
-type Ended = Result<Vec<Result<Done, FsError>>, RunError>;
+type Ended = Result<Early, RunError>;
+
+/// What the kernel gave, and what is made of it.
+type Ran = (Outputs, Endings);
 
 struct Prepared {
     key: IdentityKey,

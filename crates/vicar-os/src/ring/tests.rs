@@ -1,12 +1,13 @@
 //! What cannot be seen from outside: numbers that were forgotten, requests that hang, a system without rings.
 
-use super::traffic::{Calls, Order, Outputs};
+use super::traffic::Order;
 use super::{Batch, Done, FilesOptions, Operation, Ring, RingOptions, Unavailable, UseRing, survey};
 use crate::client::ClientContext;
 use crate::enter::Purpose;
 use crate::pool::RunError;
 use crate::switch::calls::{CredentialCalls as _, Kernel};
-use crate::sys::ring_call::{At, Call, Link, Output};
+use crate::sys::ring_call::{At, Call, Calls, Link, Output, Outputs};
+use crate::sys::ring_text::Text;
 use crate::sys::seccomp::{Rule, Verdict, When, install};
 use crate::testing::passes_alone;
 use crate::{EnterError, KernelGid, KernelUid, LogonKind, Server, StartOptions, Starting, UnixIdentity};
@@ -14,6 +15,7 @@ use core::num::NonZeroU16;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use smallvec::smallvec;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -40,12 +42,12 @@ fn open_root() -> Calls {
     let directory = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let call = Call::Open {
         at: At::Held(Arc::new(directory)),
-        path: c".".into(),
+        path: Text::of(b"."),
         flags: OFlags::PATH | OFlags::CLOEXEC,
         mode: 0,
         resolve: ResolveFlags::empty(),
     };
-    vec![(call, Link::None)]
+    smallvec![(call, Link::None)]
 }
 
 /// What became of a batch.
@@ -55,7 +57,7 @@ type Told = Receiver<Result<Outputs, RunError>>;
 fn hang(ring: &Ring, client: &ClientContext) -> (OwnedFd, Told) {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     let call = Call::Read { from: Arc::new(read), offset: 0, len_bytes: 8 };
-    (write, order(ring, client, vec![(call, Link::None)]))
+    (write, order(ring, client, smallvec![(call, Link::None)]))
 }
 
 fn order(ring: &Ring, client: &ClientContext, calls: Calls) -> Told {

@@ -10,6 +10,7 @@ pub(crate) mod landlock;
 pub(crate) mod pam;
 pub(crate) mod ring;
 pub(crate) mod ring_call;
+pub(crate) mod ring_text;
 pub(crate) mod seccomp;
 pub(crate) mod shm;
 pub(crate) mod signal;

@@ -6,8 +6,9 @@
 //! has said that it is done.
 #![expect(unsafe_code, reason = "the kernel reads and writes the memory that submissions point to")]
 
-use super::ring_call::{Call, Pending};
+use super::ring_call::{Calls, Pending};
 pub(crate) use super::ring_call::{Finished, Link};
+use core::mem::MaybeUninit;
 use core::num::NonZeroU16;
 use core::ptr::NonNull;
 use io_uring::types::CancelBuilder;
@@ -96,6 +97,12 @@ pub(crate) struct Queue {
     /// Where the kernel's memory is; `None` is free.
     pending: Vec<Option<NonNull<Pending>>>,
     free: Vec<usize>,
+    /// Memory of calls that have ended, for the next ones: at most as much as was ever under way.
+    #[expect(
+        clippy::vec_box,
+        reason = "each is given to the kernel where it is, and must not move with its place here"
+    )]
+    spare: Vec<Box<MaybeUninit<Pending>>>,
 }
 
 // SAFETY:
@@ -114,7 +121,7 @@ impl Queue {
         if ring.params().is_setup_sqpoll() {
             return Err(NoRing::Polled);
         }
-        Ok(Self { ring, pending: Vec::new(), free: Vec::new() })
+        Ok(Self { ring, pending: Vec::new(), free: Vec::new(), spare: Vec::new() })
     }
 
     /// Another descriptor of the same ring.
@@ -157,9 +164,9 @@ impl Queue {
         &mut self,
         personality: NonZeroU16,
         group: u64,
-        calls: Vec<(Call, Link)>,
+        calls: Calls,
         always_async: bool,
-    ) -> Result<(), Vec<(Call, Link)>> {
+    ) -> Result<(), Calls> {
         let room = {
             let queue = self.ring.submission();
             queue.capacity().saturating_sub(queue.len())
@@ -168,6 +175,7 @@ impl Queue {
             return Err(calls);
         }
         let last = calls.len().saturating_sub(1);
+        let mut is_linked = false;
         for (position, (call, link)) in calls.into_iter().enumerate() {
             let mut flags = match link {
                 Link::Soft if position < last => squeue::Flags::IO_LINK,
@@ -176,8 +184,10 @@ impl Queue {
             if always_async {
                 flags |= squeue::Flags::ASYNC;
             }
-            let mut pending = Box::new(Pending::new(call, group, position));
-            let entry = pending.entry();
+            let memory = self.spare.pop().unwrap_or_else(Box::new_uninit);
+            let mut pending = Box::write(memory, Pending::new(call, group, position));
+            let entry = pending.entry(is_linked);
+            is_linked = link == Link::Soft;
             let Some(index) = self.hold(pending) else { continue };
             let entry = entry.flags(flags).user_data(index).personality(personality.get());
             // SAFETY:
@@ -242,11 +252,19 @@ impl Queue {
         // 1. the pointer came from `Box::into_raw` in `hold`, and was taken out of its place, so this happens once.
         // 2. the kernel has completed the entry, and no entry of ours completes more than once, so it holds no pointer
         //    into it any more.
-        let pending = unsafe { Box::from_raw(pointer.as_ptr()) };
-        Some(pending.finished(entry.result(), |raw| {
+        let mut pending = unsafe { Box::from_raw(pointer.as_ptr()) };
+        let finished = pending.finished(entry.result(), |raw| {
             // SAFETY: the kernel has just opened this descriptor for the entry, and nobody else knows its number.
             unsafe { OwnedFd::from_raw_fd(raw) }
-        }))
+        });
+        let memory = Box::into_raw(pending);
+        // SAFETY:
+        // 1. the pointer is that of a box, which was given up: the value is whole, and nobody else has it.
+        // 2. it is not used after this but as memory of its size and alignment.
+        unsafe { memory.drop_in_place() };
+        // SAFETY: as above; memory that need not be initialized has no destructor to run.
+        self.spare.push(unsafe { Box::from_raw(memory.cast()) });
+        Some(finished)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::stage::{ROADS, Stage, ask, block_on, name, path, word};
 use std::collections::HashSet;
-use vicar_os::fs::{FsError, Links};
+use vicar_os::fs::{FsError, Links, Replace};
 use vicar_os::ring::{Batch, Done, OpenFor, Operation, Ring, RingOptions};
 use vicar_os::{EnterError, RunError};
 
@@ -39,6 +39,120 @@ pub(crate) fn chains_stop_at_the_first_failure() {
         assert!(ask!(road, stat, &alice, &home, &name("anyway")).is_ok());
         assert!(run(Batch::default()).is_empty());
     });
+}
+
+/// The kernel itself goes on behind a failure of these.
+pub(crate) fn a_chain_stops_behind_every_kind_of_failure() {
+    let Some(stage) = Stage::new(|scratch, road| scratch.file(&format!("{road}/file"), 0o644, 61_002, 61_002)) else {
+        return;
+    };
+    stage.every_road(|stage, road| {
+        let alice = stage.client(61_001, &[]);
+        let home = stage.home(road, &alice);
+        let none = name("none");
+        let looked = ask!(road, look, &alice, &home, &path("file"), Links::Stay).unwrap();
+        let content = ask!(road, reopen, &alice, &looked, OpenFor::Reading).unwrap();
+        let failing = || {
+            [
+                Operation::look(&home, &path("none"), Links::Stay),
+                Operation::open(&home, &path("file"), &looked, OpenFor::Writing).unwrap(),
+                Operation::create(&home, &name("file"), 0o600),
+                Operation::stat(&home, &none),
+                Operation::make_directory(&home, &name("file"), 0o700),
+                Operation::unlink(&home, &none),
+                Operation::remove_directory(&home, &none),
+                Operation::rename(&home, &none, &home, &name("other"), Replace::File),
+                Operation::link(&home, &none, &home, &name("other")),
+                Operation::make_link(&home, &name("file"), c"text"),
+                Operation::set_attribute(&looked, "user.none", b"value").unwrap(),
+                Operation::socket(libc::AF_INET, libc::SOCK_RAW, 1),
+                Operation::write(&content, 0, b"text".to_vec()).unwrap(),
+            ]
+        };
+        let cancelled = format!("errno {}", libc::ECANCELED);
+        for (at, operation) in failing().into_iter().enumerate() {
+            let chain = Batch::of(operation).then(Operation::make_directory(&home, &name("never"), 0o700));
+            let results = words(&road.files.blocking().run(&alice, chain.clone()).unwrap());
+            assert!(results[0] != "ok" && results[1] == cancelled, "{}: {at}: {results:?}", road.name);
+            assert!(ask!(road, stat, &alice, &home, &name("never")).is_err(), "{}: {at}", road.name);
+            let Some(ring) = road.files.ring() else { continue };
+            // A ring by itself does it right or not at all.
+            let results = words(&ring.run_blocking(&alice, chain).unwrap());
+            assert_ne!(results[0], "ok", "{}: {at}: {results:?}", road.name);
+            assert!(ask!(road, stat, &alice, &home, &name("never")).is_err(), "{}: {at}", road.name);
+        }
+    });
+}
+
+/// How many descriptors of this process are of this file.
+fn descriptors_of(file: &std::path::Path) -> usize {
+    let links = std::fs::read_dir("/proc/self/fd").unwrap();
+    links.filter(|link| std::fs::read_link(link.as_ref().unwrap().path()).is_ok_and(|to| to == file)).count()
+}
+
+pub(crate) fn what_is_closed_among_others_is_closed() {
+    let Some(stage) = Stage::new(|scratch, road| scratch.file(&format!("{road}/file"), 0o600, 61_001, 61_001)) else {
+        return;
+    };
+    stage.every_road(|stage, road| {
+        let alice = stage.client(61_001, &[]);
+        let home = stage.home(road, &alice);
+        let looked = ask!(road, look, &alice, &home, &path("file"), Links::Stay).unwrap();
+        let file = stage.scratch.path(road.name).join("file");
+        let open = || ask!(road, reopen, &alice, &looked, OpenFor::Reading).unwrap();
+        let run = |batch: Batch| words(&road.files.blocking().run(&alice, batch).unwrap());
+        // The one that is looked at stays.
+        let count = || descriptors_of(&file) - 1;
+        let (first, second) = (open(), open());
+        assert_eq!(count(), 2, "{}", road.name);
+        assert_eq!(run(Batch::of(Operation::close(first)).and(Operation::close(second))), ["ok", "ok"]);
+        assert_eq!(count(), 0, "{}", road.name);
+        // Others go on with it.
+        let content = open();
+        assert_eq!(run(Batch::of(Operation::close(content.clone()))), ["ok"]);
+        assert_eq!(count(), 1, "{}", road.name);
+        assert!(ask!(road, read, &alice, &content, 0, 10).is_ok());
+        let closing = Operation::close(content);
+        let copy = closing.clone();
+        assert_eq!(run(Batch::of(closing)), ["ok"]);
+        assert_eq!(count(), 1, "{}", road.name);
+        drop(copy);
+        assert_eq!(count(), 0, "{}", road.name);
+        let cancelled = format!("errno {}", libc::ECANCELED);
+        // It is given away also when it is cancelled.
+        let failing = Operation::unlink(&home, &name("none"));
+        let said = run(Batch::of(failing).then(Operation::close(open())));
+        assert_eq!(said, ["errno 2", cancelled.as_str()], "{}", road.name);
+        assert_eq!(count(), 0, "{}", road.name);
+    });
+}
+
+pub(crate) fn one_operation_is_a_batch_of_one() {
+    let Some(stage) = Stage::new(|scratch, road| scratch.file(&format!("{road}/file"), 0o600, 61_001, 61_001)) else {
+        return;
+    };
+    for name in ["waiting", "workers", "small"] {
+        let road = stage.road(name);
+        let ring = road.files.ring().unwrap();
+        let (alice, bob) = (stage.client(61_001, &[]), stage.client(61_002, &[]));
+        let home = stage.home(&road, &alice);
+        let opened = ask!(road, open_file, &alice, &home, &path("file"), OpenFor::Reading).map(drop);
+        assert_eq!(opened, Ok(()), "{}", road.name);
+        let seen = ring.run_one(&alice, Operation::stat_of(&home)).unwrap().unwrap();
+        assert!(matches!(seen, Done::Stat(stat) if stat.id == home.stat().id), "{}", road.name);
+        let refused = ring.run_one(&bob, Operation::stat_of(&home)).unwrap().map(|_| ());
+        assert_eq!(refused, Err(FsError::ForeignRoot), "{}", road.name);
+        let make = |name| Operation::make_directory(&home, &self::name(name), 0o777);
+        assert_eq!(word(&ring.run_one(&alice, make("made")).unwrap()), "ok");
+        assert_eq!(word(&ring.run_one(&alice, make("made")).unwrap()), format!("errno {}", libc::EEXIST));
+        let made = ask!(road, stat, &alice, &home, &self::name("made")).unwrap();
+        assert_eq!((made.uid, made.mode), (61_001, 0o755), "{}", road.name);
+        let inside = stage.server.run_as(&alice, |_| ring.run_one(&alice, home.look_again()).map(|_| ()));
+        assert_eq!(inside, Ok(Err(RunError::Enter(EnterError::Misuse(vicar_os::Misuse::AlreadyImpersonating)))));
+        ring.revoke(&alice);
+        let later = ring.run_one(&alice, Operation::stat_of(&home)).map(|_| ());
+        assert_eq!(later, Err(RunError::Enter(EnterError::Revoked)), "{}", road.name);
+    }
 }
 
 pub(crate) fn batches_are_larger_than_the_ring_is_quick() {

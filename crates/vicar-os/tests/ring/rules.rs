@@ -108,6 +108,7 @@ pub(crate) fn only_regular_files_are_opened_for_content() {
         }
         scratch.file(&format!("{road}/file"), 0o644, 61_001, 61_001);
         scratch.file(&format!("{road}/twin"), 0o644, 61_001, 61_001);
+        symlink("twin", place.join("link")).unwrap();
     });
     let Some(stage) = stage else { return };
     stage.every_road(|stage, road| {
@@ -125,10 +126,23 @@ pub(crate) fn only_regular_files_are_opened_for_content() {
         // What was looked at is what is opened: another file, and a FIFO that took the name, are not it.
         let looked = ask!(road, look, &alice, &home, &path("twin"), Links::Stay).unwrap();
         for file in ["file", "fifo"] {
-            let operation = Operation::open(&home, &path(file), &looked, OpenFor::Reading).unwrap();
-            let mut results = road.files.blocking().run(&alice, Batch::of(operation)).unwrap();
-            assert_eq!(results.pop().unwrap().map(|_| ()), Err(FsError::Changed), "{} {file}", road.name);
+            for operation in [
+                Operation::open(&home, &path(file), &looked, OpenFor::Reading).unwrap(),
+                Operation::open_name(&home, &name(file), &looked, OpenFor::Reading).unwrap(),
+            ] {
+                let mut results = road.files.blocking().run(&alice, Batch::of(operation)).unwrap();
+                assert_eq!(results.pop().unwrap().map(|_| ()), Err(FsError::Changed), "{} {file}", road.name);
+            }
         }
+        // One name is no link, wherever that leads; a path may be one that stays beneath.
+        for (file, said) in [("twin", "ok".to_owned()), ("link", format!("errno {}", libc::ELOOP))] {
+            let operation = Operation::open_name(&home, &name(file), &looked, OpenFor::Reading).unwrap();
+            let mut results = road.files.blocking().run(&alice, Batch::of(operation)).unwrap();
+            assert_eq!(word(&results.pop().unwrap()), said, "{} {file}", road.name);
+        }
+        let operation = Operation::open(&home, &path("link"), &looked, OpenFor::Reading).unwrap();
+        let mut results = road.files.blocking().run(&alice, Batch::of(operation)).unwrap();
+        assert_eq!(word(&results.pop().unwrap()), "ok", "{}", road.name);
     });
 }
 

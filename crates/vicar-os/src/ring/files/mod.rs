@@ -7,7 +7,7 @@ use crate::client::ClientContext;
 use crate::fs::{Access, BeneathPath, Entry, FsError, Links, Name, Replace, Space, Stat, Time};
 use crate::pool::{Answer, ClientThreadOptions, ClientThreads, PoolError, RunError, answer};
 use crate::server::Server;
-use crate::sys::ring_call::{Call, Link, Output};
+use crate::sys::ring_call::{Call, Calls, Link, Output, Outputs};
 use crate::{AsClient, KernelGid, KernelUid};
 use core::fmt;
 use core::pin::pin;
@@ -75,6 +75,8 @@ pub type FileAnswer<T> = Result<Result<T, FsError>, RunError>;
 /// The methods are futures of no particular runtime; [`Self::blocking`] has the same ones for callers that wait. None of
 /// them changes the identity of the calling thread, and a future that is dropped leaves nothing half-owned: what was
 /// submitted runs to its end, and a descriptor that nobody takes is closed.
+///
+/// Restricted clients are refused, see [the module](crate::ring#restricted-clients).
 ///
 /// # Examples
 /// ```no_run
@@ -168,7 +170,7 @@ impl Files {
             Ok(who) => who,
             Err(error) => return early(Err(error)),
         };
-        match batch.split(&who) {
+        match batch.split(who) {
             Err(refused) => early(Ok(refused)),
             Ok((calls, endings)) => self.threads.run(client, move |_as_client| endings.end(perform(calls))),
         }
@@ -176,9 +178,9 @@ impl Files {
 }
 
 /// Does calls in order on this thread, as the kernel does a chain of submissions.
-fn perform(calls: Vec<(Call, Link)>) -> Vec<Result<Output, Errno>> {
+fn perform(calls: Calls) -> Outputs {
     let mut is_cancelled = false;
-    let mut outputs = Vec::with_capacity(calls.len());
+    let mut outputs = Outputs::with_capacity(calls.len());
     for (call, link) in calls {
         let output = if is_cancelled { Err(Errno::CANCELED) } else { again(call) };
         is_cancelled = link == Link::Soft && output.is_err();

@@ -1,12 +1,12 @@
 //! Several operations together, and what is made of their answers.
 
-use super::{Content, Done, Gives, Operation};
+use super::{Content, Done, Ending, Gives, Operation};
 use crate::client::Projected;
 use crate::fs::{Errno, FsError, Stat, refuse_kernel_file_system, stat_of};
 use crate::ring::inode::Inode;
-use crate::ring::traffic::Calls;
-use crate::sys::ring_call::{Link, Output};
+use crate::sys::ring_call::{Calls, Link, Output, Outputs};
 use rustix::fd::AsFd as _;
+use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
 /// Several operations of one client, handed to the kernel together.
@@ -22,75 +22,92 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    operations: Vec<(Operation, Link)>,
+    calls: Calls,
+    /// As many.
+    endings: SmallVec<[Ending; 1]>,
 }
 
 impl Batch {
     /// One operation.
     #[must_use]
     pub fn of(operation: Operation) -> Self {
-        Self { operations: vec![(operation, Link::None)] }
+        Self { calls: smallvec![(operation.call, Link::None)], endings: smallvec![operation.ending] }
+    }
+
+    /// None yet, with room for this many.
+    #[must_use]
+    pub fn with_capacity(operations: usize) -> Self {
+        Self { calls: Calls::with_capacity(operations), endings: SmallVec::with_capacity(operations) }
     }
 
     /// Adds one that does not care about the others; the kernel may do them in any order.
     #[must_use]
     pub fn and(mut self, operation: Operation) -> Self {
-        self.operations.push((operation, Link::None));
+        self.push(operation);
         self
     }
 
     /// Adds one that is done after the one before it has succeeded, and is cancelled (`ECANCELED`) when that fails.
+    ///
+    /// A ring does this only behind an opening or a socket: the kernel goes on behind most other failures. Through
+    /// [`Files`](crate::ring::Files) a client thread does the whole batch then.
     #[must_use]
     pub fn then(mut self, operation: Operation) -> Self {
-        if let Some((_, link)) = self.operations.last_mut() {
+        if let Some((_, link)) = self.calls.last_mut() {
             *link = Link::Soft;
         }
-        self.operations.push((operation, Link::None));
+        self.push(operation);
         self
+    }
+
+    /// As [`Self::and`], in place.
+    pub fn push(&mut self, operation: Operation) {
+        self.calls.push((operation.call, Link::None));
+        self.endings.push(operation.ending);
     }
 
     /// How many operations.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.operations.len()
+    pub fn len(&self) -> usize {
+        self.calls.len()
     }
 
     /// Whether there is none.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.operations.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
     }
 
     pub(in crate::ring) fn codes(&self) -> impl Iterator<Item = u8> {
-        self.operations.iter().map(|(operation, _)| operation.code())
+        self.calls.iter().map(|(call, _)| call.code())
+    }
+
+    /// Whether the kernel stops each chain in it where [`Self::then`] says.
+    pub(in crate::ring) fn stops_in_kernel(&self) -> bool {
+        let chained = self.calls.iter().rev().skip(1).filter(|(_, link)| *link == Link::Soft);
+        chained.into_iter().all(|(call, _)| call.stops_what_follows())
     }
 
     /// Whether it must be submitted by a thread whose umask is known.
     pub(in crate::ring) fn makes(&self) -> bool {
-        self.operations.iter().any(|(operation, _)| operation.call.makes())
+        self.calls.iter().any(|(call, _)| call.makes())
     }
 
     /// Splits it into what the kernel does and what is made of the answers; refuses what is another client's.
-    pub(in crate::ring) fn split(self, who: &Arc<Projected>) -> Result<(Calls, Endings), Vec<Result<Done, FsError>>> {
-        let is_foreign = |operation: &Operation| operation.works_in.iter().flatten().any(|inode| !inode.is_of(who));
-        if self.operations.iter().any(|(operation, _)| is_foreign(operation)) {
-            let refuse = |(operation, _): (Operation, Link)| {
+    pub(in crate::ring) fn split(self, who: Arc<Projected>) -> Result<(Calls, Endings), Vec<Result<Done, FsError>>> {
+        let is_foreign = |ending: &Ending| ending.inodes().any(|inode| !inode.is_of(&who));
+        if self.endings.iter().any(is_foreign) {
+            let refuse = |ending: Ending| {
                 let errno = Errno::CANCELED;
-                Err(if is_foreign(&operation) {
+                Err(if is_foreign(&ending) {
                     FsError::ForeignRoot
                 } else {
-                    FsError::Os { operation: operation.what, errno }
+                    FsError::Os { operation: ending.what, errno }
                 })
             };
-            return Err(self.operations.into_iter().map(refuse).collect());
+            return Err(self.endings.into_iter().map(refuse).collect());
         }
-        let mut calls = Vec::with_capacity(self.operations.len());
-        let mut endings = Vec::with_capacity(self.operations.len());
-        for (operation, link) in self.operations {
-            calls.push((operation.call, link));
-            endings.push((operation.what, operation.gives));
-        }
-        Ok((calls, Endings { endings, who: Arc::clone(who) }))
+        Ok((self.calls, Endings { endings: self.endings, who }))
     }
 }
 
@@ -102,14 +119,27 @@ impl From<Operation> for Batch {
 
 /// What is made of the answers of a batch.
 pub(in crate::ring) struct Endings {
-    endings: Vec<(&'static str, Gives)>,
+    endings: SmallVec<[Ending; 1]>,
     who: Arc<Projected>,
 }
 
 impl Endings {
-    pub(in crate::ring) fn end(self, outputs: Vec<Result<Output, Errno>>) -> Vec<Result<Done, FsError>> {
+    pub(in crate::ring) fn end(self, outputs: Outputs) -> Vec<Result<Done, FsError>> {
         let who = self.who;
-        self.endings.into_iter().zip(outputs).map(|((what, gives), output)| gives.end(what, output, &who)).collect()
+        let mut done = Vec::with_capacity(outputs.len());
+        done.extend(self.endings.into_iter().zip(outputs).map(|(ending, output)| ending.end(output, &who)));
+        done
+    }
+
+    /// As [`Self::end`], of a batch of one.
+    pub(in crate::ring) fn end_one(self, outputs: Outputs) -> Option<Result<Done, FsError>> {
+        Some(self.endings.into_iter().next()?.end(outputs.into_iter().next()?, &self.who))
+    }
+}
+
+impl Ending {
+    fn end(self, output: Result<Output, Errno>, who: &Arc<Projected>) -> Result<Done, FsError> {
+        self.gives.end(self.what, output, who)
     }
 }
 

@@ -9,11 +9,12 @@ use super::inode::Inode;
 use crate::fs::{
     BeneathPath, Errno, FsError, Kind, Links, Name, NameError, Replace, Stat, XATTR_VALUE_LIMIT, magic_path,
 };
-use crate::sys::ring_call::{At, Call};
+use crate::sys::ring_call::{At, Call, Names};
+use crate::sys::ring_text::Text;
 use core::fmt;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, OFlags, RenameFlags, ResolveFlags, XattrFlags};
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
@@ -107,8 +108,14 @@ pub enum Done {
 #[derive(Clone, Debug)]
 pub struct Operation {
     call: Call,
+    ending: Ending,
+}
+
+/// What is not for the kernel.
+#[derive(Clone, Debug)]
+struct Ending {
     what: &'static str,
-    /// The inodes it works in; all of them must be the client's.
+    /// The inodes it works in, besides that of `gives`; all of them must be the client's.
     works_in: [Option<Inode>; 2],
     gives: Gives,
 }
@@ -130,26 +137,34 @@ enum Gives {
     Socket,
 }
 
-/// Names and paths hold no NUL, which their types see to; an empty string is no name to the kernel either.
-fn c_string(bytes: &[u8]) -> CString {
-    CString::new(bytes).unwrap_or_default()
-}
-
-fn named(text: &str) -> Result<CString, FsError> {
-    CString::new(text).map_err(|nul| FsError::Name(NameError::Nul { at_byte: nul.nul_position() }))
+fn named(text: &str) -> Result<Text, FsError> {
+    match text.bytes().position(|byte| byte == 0) {
+        Some(at_byte) => Err(FsError::Name(NameError::Nul { at_byte })),
+        None => Ok(Text::of(text.as_bytes())),
+    }
 }
 
 fn held(inode: &Inode) -> At {
     At::Held(Arc::clone(inode.held()))
 }
 
-fn magic(fd: BorrowedFd<'_>) -> CString {
-    c_string(magic_path(fd).as_bytes())
+fn magic(fd: BorrowedFd<'_>) -> Text {
+    Text::of(magic_path(fd).as_bytes())
+}
+
+fn names(at: At, name: &Name, to: &Inode, to_name: &Name) -> Box<Names> {
+    let (name, to_name) = (Text::of(name.as_bytes()), Text::of(to_name.as_bytes()));
+    Box::new(Names { at, name, to: held(to), to_name })
 }
 
 impl Operation {
     fn new(what: &'static str, call: Call, works_in: &Inode, gives: Gives) -> Self {
-        Self { call, what, works_in: [Some(works_in.clone()), None], gives }
+        Self { call, ending: Ending { what, works_in: [Some(works_in.clone()), None], gives } }
+    }
+
+    /// Works in no inode but what `gives` names.
+    const fn nowhere(what: &'static str, call: Call, gives: Gives) -> Self {
+        Self { call, ending: Ending { what, works_in: [None, None], gives } }
     }
 
     /// Finds what `path` names beneath `directory` and looks at it without opening it for content.
@@ -164,9 +179,10 @@ impl Operation {
             Links::Follow => OFlags::empty(),
             Links::Stay => OFlags::NOFOLLOW,
         };
-        let (at, path) = (held(directory), c_string(path.as_os().as_bytes()));
+        let (at, path) = (held(directory), Text::of(path.as_os().as_bytes()));
         let call = Call::Open { at, path, flags: OFlags::PATH | OFlags::CLOEXEC | stay, mode: 0, resolve: BENEATH };
-        Self::new("look", call, directory, Gives::InodeBeneath(directory.clone()))
+        let gives = Gives::InodeBeneath(directory.clone());
+        Self::nowhere("look", call, gives)
     }
 
     /// Opens a regular file that was looked at, by the same path; one system call, done at once when the path is cached.
@@ -179,11 +195,22 @@ impl Operation {
         let flags = open_for.flags() | QUIET;
         let call = Call::Open {
             at: held(directory),
-            path: c_string(path.as_os().as_bytes()),
+            path: Text::of(path.as_os().as_bytes()),
             flags,
             mode: 0,
             resolve: BENEATH,
         };
+        Self::opening(call, directory, looked)
+    }
+
+    /// As [`Self::open`], by one name in `directory`, which is no link: a little cheaper, because nothing can lead outside.
+    ///
+    /// # Errors
+    /// - As [`Self::open`]; `ELOOP` when the name is a symbolic link.
+    pub fn open_name(directory: &Inode, name: &Name, looked: &Inode, open_for: OpenFor) -> Result<Self, FsError> {
+        let flags = open_for.flags() | QUIET | OFlags::NOFOLLOW;
+        let (at, path) = (held(directory), Text::of(name.as_bytes()));
+        let call = Call::Open { at, path, flags, mode: 0, resolve: ResolveFlags::empty() };
         Self::opening(call, directory, looked)
     }
 
@@ -209,9 +236,7 @@ impl Operation {
             | Kind::BlockDevice
             | Kind::Unknown) => return Err(FsError::NotServed { kind }),
         }
-        let mut operation = Self::new("open", call, works_in, Gives::Opened(looked.clone()));
-        operation.works_in[1] = Some(looked.clone());
-        Ok(operation)
+        Ok(Self::new("open", call, works_in, Gives::Opened(looked.clone())))
     }
 
     /// Makes a regular file and opens it for both; nothing may have the name.
@@ -221,7 +246,7 @@ impl Operation {
     #[must_use]
     pub fn create(directory: &Inode, name: &Name, mode: u32) -> Self {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | QUIET;
-        let (at, path) = (held(directory), c_string(name.as_bytes()));
+        let (at, path) = (held(directory), Text::of(name.as_bytes()));
         let call = Call::Open { at, path, flags, mode: mode & 0o7777, resolve: BENEATH };
         Self::new("create", call, directory, Gives::Made)
     }
@@ -230,20 +255,21 @@ impl Operation {
     #[must_use]
     pub fn create_nameless(directory: &Inode, mode: u32) -> Self {
         let flags = OFlags::TMPFILE | OFlags::RDWR | QUIET;
-        let call = Call::Open { at: held(directory), path: c".".into(), flags, mode: mode & 0o777, resolve: BENEATH };
+        let call =
+            Call::Open { at: held(directory), path: Text::of(b"."), flags, mode: mode & 0o777, resolve: BENEATH };
         Self::new("create temporary file", call, directory, Gives::Made)
     }
 
     /// Gives a file without a name one that nothing has yet.
     #[must_use]
     pub fn name_it(content: &Content, directory: &Inode, name: &Name) -> Self {
-        let call = Call::Link {
+        let names = Names {
             at: At::Magic(Arc::clone(&content.held)),
             name: magic(content.as_fd()),
             to: held(directory),
-            to_name: c_string(name.as_bytes()),
-            flags: AtFlags::SYMLINK_FOLLOW,
+            to_name: Text::of(name.as_bytes()),
         };
+        let call = Call::Link { names: Box::new(names), flags: AtFlags::SYMLINK_FOLLOW };
         Self::new("link", call, directory, Gives::Nothing)
     }
 
@@ -253,7 +279,7 @@ impl Operation {
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
         Self::new(
             "stat",
-            Call::Stat { at: held(directory), path: c_string(name.as_bytes()), flags },
+            Call::Stat { at: held(directory), path: Text::of(name.as_bytes()), flags },
             directory,
             Gives::Stat,
         )
@@ -262,28 +288,28 @@ impl Operation {
     /// Says what the kernel says about an inode now.
     #[must_use]
     pub fn stat_of(inode: &Inode) -> Self {
-        let call = Call::Stat { at: held(inode), path: CString::default(), flags: AtFlags::EMPTY_PATH };
+        let call = Call::Stat { at: held(inode), path: Text::default(), flags: AtFlags::EMPTY_PATH };
         Self::new("stat", call, inode, Gives::Stat)
     }
 
     /// Makes a directory.
     #[must_use]
     pub fn make_directory(directory: &Inode, name: &Name, mode: u32) -> Self {
-        let call = Call::MakeDirectory { at: held(directory), name: c_string(name.as_bytes()), mode: mode & 0o7777 };
+        let call = Call::MakeDirectory { at: held(directory), name: Text::of(name.as_bytes()), mode: mode & 0o7777 };
         Self::new("make directory", call, directory, Gives::Nothing)
     }
 
     /// Removes a name that is not a directory.
     #[must_use]
     pub fn unlink(directory: &Inode, name: &Name) -> Self {
-        let call = Call::Unlink { at: held(directory), name: c_string(name.as_bytes()), flags: AtFlags::empty() };
+        let call = Call::Unlink { at: held(directory), name: Text::of(name.as_bytes()), flags: AtFlags::empty() };
         Self::new("unlink", call, directory, Gives::Nothing)
     }
 
     /// Removes an empty directory.
     #[must_use]
     pub fn remove_directory(directory: &Inode, name: &Name) -> Self {
-        let call = Call::Unlink { at: held(directory), name: c_string(name.as_bytes()), flags: AtFlags::REMOVEDIR };
+        let call = Call::Unlink { at: held(directory), name: Text::of(name.as_bytes()), flags: AtFlags::REMOVEDIR };
         Self::new("remove directory", call, directory, Gives::Nothing)
     }
 
@@ -295,27 +321,26 @@ impl Operation {
             Replace::File => RenameFlags::empty(),
             Replace::Exchange => RenameFlags::EXCHANGE,
         };
-        let (name, to_name) = (c_string(name.as_bytes()), c_string(to_name.as_bytes()));
-        let call = Call::Rename { at: held(directory), name, to: held(to), to_name, flags };
+        let call = Call::Rename { names: names(held(directory), name, to, to_name), flags };
         let mut operation = Self::new("rename", call, directory, Gives::Nothing);
-        operation.works_in[1] = Some(to.clone());
+        operation.ending.works_in[1] = Some(to.clone());
         operation
     }
 
     /// Gives something in `directory` a second name in `to`; of a symbolic link, the link.
     #[must_use]
     pub fn link(directory: &Inode, name: &Name, to: &Inode, to_name: &Name) -> Self {
-        let (name, to_name) = (c_string(name.as_bytes()), c_string(to_name.as_bytes()));
-        let call = Call::Link { at: held(directory), name, to: held(to), to_name, flags: AtFlags::empty() };
+        let call = Call::Link { names: names(held(directory), name, to, to_name), flags: AtFlags::empty() };
         let mut operation = Self::new("link", call, directory, Gives::Nothing);
-        operation.works_in[1] = Some(to.clone());
+        operation.ending.works_in[1] = Some(to.clone());
         operation
     }
 
     /// Makes a symbolic link with the given text.
     #[must_use]
     pub fn make_link(directory: &Inode, name: &Name, text: &CStr) -> Self {
-        let call = Call::Symlink { text: text.to_owned(), at: held(directory), name: c_string(name.as_bytes()) };
+        let call =
+            Call::Symlink { text: Text::of(text.to_bytes()), at: held(directory), name: Text::of(name.as_bytes()) };
         Self::new("make link", call, directory, Gives::Nothing)
     }
 
@@ -337,8 +362,7 @@ impl Operation {
     pub fn set_attribute(of: &Inode, name: &str, value: &[u8]) -> Result<Self, FsError> {
         let call = Call::SetAttribute {
             of: Arc::clone(of.held()),
-            path: magic(of.as_fd()),
-            name: named(name)?,
+            names: Box::new([magic(of.as_fd()), named(name)?]),
             value: value.to_vec(),
             flags: XattrFlags::empty(),
         };
@@ -350,7 +374,7 @@ impl Operation {
     #[must_use]
     pub fn socket(domain: i32, kind: i32, protocol: i32) -> Self {
         let call = Call::Socket { domain, kind, protocol };
-        Self { call, what: "socket", works_in: [None, None], gives: Gives::Socket }
+        Self::nowhere("socket", call, Gives::Socket)
     }
 
     /// Reads up to `len_bytes` from `offset`, in one system call.
@@ -360,7 +384,7 @@ impl Operation {
     pub fn read(content: &Content, offset: u64, len_bytes: usize) -> Result<Self, FsError> {
         let len = in_range("read", offset, len_bytes)?;
         let call = Call::Read { from: Arc::clone(&content.held), offset, len_bytes: len };
-        Ok(Self { call, what: "read", works_in: [None, None], gives: Gives::Bytes })
+        Ok(Self::nowhere("read", call, Gives::Bytes))
     }
 
     /// Writes `bytes` at `offset`, in one system call.
@@ -370,11 +394,34 @@ impl Operation {
     pub fn write(content: &Content, offset: u64, bytes: Vec<u8>) -> Result<Self, FsError> {
         let _len = in_range("write", offset, bytes.len())?;
         let call = Call::Write { to: Arc::clone(&content.held), offset, bytes };
-        Ok(Self { call, what: "write", works_in: [None, None], gives: Gives::Written })
+        Ok(Self::nowhere("write", call, Gives::Written))
     }
 
-    pub(super) const fn code(&self) -> u8 {
-        self.call.code()
+    /// Closes a file now, among other operations; by itself it is closed when the last clone is dropped. With other
+    /// clones it stays open until those are dropped.
+    ///
+    /// What close(2) says of earlier writes is not told.
+    #[must_use]
+    pub fn close(content: Content) -> Self {
+        let call = Call::Close { held: Some(content.held) };
+        Self::nowhere("close", call, Gives::Nothing)
+    }
+}
+
+impl Ending {
+    /// All inodes that it works in.
+    fn inodes(&self) -> impl Iterator<Item = &Inode> {
+        let given = match &self.gives {
+            Gives::InodeBeneath(inode) | Gives::Opened(inode) => Some(inode),
+            Gives::Nothing
+            | Gives::Made
+            | Gives::Stat
+            | Gives::Attribute
+            | Gives::Bytes
+            | Gives::Written
+            | Gives::Socket => None,
+        };
+        self.works_in.iter().flatten().chain(given)
     }
 }
 

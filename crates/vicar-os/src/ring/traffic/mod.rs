@@ -11,22 +11,17 @@ use crate::client::{ClientContext, IdentityKey};
 use crate::enter::{EnterError, Purpose};
 use crate::pool::{AdoptError, RunError, discard};
 use crate::sys::ring::{Channel, Queue};
-use crate::sys::ring_call::{Call, Link, Output};
+use crate::sys::ring_call::{Calls, Output, Outputs};
 use core::num::NonZeroU16;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
+use smallvec::SmallVec;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// The calls of one batch, in order.
-pub(super) type Calls = Vec<(Call, Link)>;
-
-/// What each call of a batch gave.
-pub(super) type Outputs = Vec<Result<Output, Errno>>;
 
 /// Takes what became of a batch; called on whichever thread took the last completion, without a lock.
 pub(super) type Deliver = Box<dyn FnOnce(Result<Outputs, RunError>) + Send>;
@@ -105,7 +100,7 @@ enum Driver {
 /// One batch in the kernel's hands.
 struct Group {
     left: usize,
-    outputs: Vec<Option<Result<Output, Errno>>>,
+    outputs: SmallVec<[Option<Result<Output, Errno>>; 1]>,
     /// What is to be given back when it ends, and to whom its outputs go; `None`: a caller takes both.
     to: Option<(IdentityKey, Deliver)>,
 }
@@ -224,7 +219,8 @@ impl Traffic {
     /// Gives a lease back, and lets the driver go on if it waits for one.
     fn release(&self, key: &IdentityKey) {
         self.identities.release(key);
-        if self.starved.swap(false, Ordering::SeqCst) {
+        // The driver sets it before it looks at the leases once more, so an end that it did not see sees it set.
+        if self.starved.load(Ordering::SeqCst) && self.starved.swap(false, Ordering::SeqCst) {
             let state = self.lock();
             self.wake_driver(&state);
         }
