@@ -80,7 +80,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), String> {
     let window = std::time::Duration::from_millis(args.window_ms);
     if let (Some(method), Some(op), Some(groups), Some(scratch)) = (args.measure, args.op, args.groups, &args.scratch) {
-        let ns = child::measure(method, &op::Target::new(op, scratch), groups, window)?;
+        let ns = child::measure(method, &op::Target::new(op, scratch)?, groups, window)?;
         println!("{ns}");
         return Ok(());
     }

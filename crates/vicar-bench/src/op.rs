@@ -1,7 +1,9 @@
 //! The operation that is timed, and the files it works on.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 
 /// A file-system operation.
@@ -10,8 +12,12 @@ use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 pub(crate) enum Op {
     /// openat, close.
     OpenClose,
+    /// openat, fstat, close: what a server does that must know what it opened.
+    OpenStat,
     /// statx.
     Statx,
+    /// pread of 4 KiB of an open file, which the kernel does not check again.
+    Read,
     /// openat, pread of 4 KiB, close.
     OpenRead,
 }
@@ -21,7 +27,9 @@ impl Op {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::OpenClose => "open_close",
+            Self::OpenStat => "open_stat",
             Self::Statx => "statx",
+            Self::Read => "read",
             Self::OpenRead => "open_read",
         }
     }
@@ -34,6 +42,8 @@ pub(crate) struct Target {
     file: PathBuf,
     of_client: PathBuf,
     of_server: PathBuf,
+    /// The file that is timed, for what needs it open.
+    open: Option<Arc<OwnedFd>>,
 }
 
 impl Target {
@@ -44,13 +54,14 @@ impl Target {
     /// Name of a file that only the server may open.
     pub(crate) const OF_SERVER: &'static str = "of-server";
 
-    pub(crate) fn new(op: Op, scratch: &Path) -> Self {
-        Self {
-            op,
-            file: scratch.join(Self::FILE),
-            of_client: scratch.join(Self::OF_CLIENT),
-            of_server: scratch.join(Self::OF_SERVER),
-        }
+    /// Bytes of each file.
+    pub(crate) const LEN: usize = 4096;
+
+    pub(crate) fn new(op: Op, scratch: &Path) -> Result<Self, String> {
+        let file = scratch.join(Self::FILE);
+        let open = if op == Op::Read { Some(Arc::new(open(&file)?)) } else { None };
+        let (of_client, of_server) = (scratch.join(Self::OF_CLIENT), scratch.join(Self::OF_SERVER));
+        Ok(Self { op, file, of_client, of_server, open })
     }
 
     /// Which operation it is.
@@ -72,13 +83,16 @@ impl Target {
                     std::hint::black_box(seen);
                 })
                 .map_err(|errno| format!("statx: {errno}")),
-            Op::OpenRead => {
-                let file = open(&self.file)?;
-                let mut page = [0_u8; 4096];
-                let read = rustix::io::pread(&file, &mut page, 0).map_err(|errno| format!("pread: {errno}"))?;
-                std::hint::black_box(page);
-                if read == page.len() { Ok(()) } else { Err(format!("pread returned {read} bytes")) }
+            Op::OpenStat => {
+                let seen = rustix::fs::fstat(open(&self.file)?).map_err(|errno| format!("fstat: {errno}"))?;
+                std::hint::black_box(seen);
+                Ok(())
             }
+            Op::Read => match &self.open {
+                Some(file) => read_page(file),
+                None => Err("nothing is open".to_owned()),
+            },
+            Op::OpenRead => read_page(&open(&self.file)?),
         }
     }
 
@@ -98,7 +112,15 @@ impl Target {
     }
 }
 
-fn open(path: &Path) -> Result<rustix::fd::OwnedFd, String> {
+/// Reads all of a file and throws it away.
+pub(crate) fn read_page(file: impl AsFd) -> Result<(), String> {
+    let mut page = [0_u8; Target::LEN];
+    let read = rustix::io::pread(file, &mut page, 0).map_err(|errno| format!("pread: {errno}"))?;
+    std::hint::black_box(page);
+    if read == page.len() { Ok(()) } else { Err(format!("pread returned {read} bytes")) }
+}
+
+fn open(path: &Path) -> Result<OwnedFd, String> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| format!("open {}: {errno}", path.display()))
 }

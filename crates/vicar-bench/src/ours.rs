@@ -13,7 +13,7 @@ use vicar_os::{
 };
 
 use crate::method::Running;
-use crate::op::{Op, Target};
+use crate::op::{self, Op, Target};
 use crate::scratch::{self, ANOTHER, CLIENT};
 
 /// Starts a server in this process and logs a client with `groups` groups on.
@@ -168,14 +168,11 @@ impl Worker {
         for answer in self.worker.files(&self.batch).map_err(|error| format!("sealed worker: {error}"))? {
             match (answer.map_err(|error| format!("sealed worker: {error}"))?, self.op) {
                 (FileAnswer::Opened(file), Op::OpenClose) => drop(file),
-                (FileAnswer::Opened(file), Op::OpenRead) => {
-                    let mut page = [0_u8; 4096];
-                    let read = rustix::io::pread(&file, &mut page, 0).map_err(|errno| format!("pread: {errno}"))?;
-                    std::hint::black_box(page);
-                    if read != page.len() {
-                        return Err(format!("pread returned {read} bytes"));
-                    }
+                (FileAnswer::Opened(file), Op::OpenStat) => {
+                    let seen = rustix::fs::fstat(file).map_err(|errno| format!("fstat: {errno}"))?;
+                    std::hint::black_box(seen);
                 }
+                (FileAnswer::Opened(file), Op::OpenRead) => op::read_page(&file)?,
                 (FileAnswer::Seen(seen), Op::Statx) => {
                     std::hint::black_box(seen);
                 }
@@ -218,7 +215,8 @@ pub(crate) fn sealed(target: &Target, groups: u32, batch: usize) -> Result<Box<d
         return Err(format!("sealed worker: is not the client: {proof:?}"));
     };
     let request = match target.op() {
-        Op::OpenClose | Op::OpenRead => open(Target::FILE)?,
+        Op::OpenClose | Op::OpenStat | Op::OpenRead => open(Target::FILE)?,
+        Op::Read => return Err("sealed worker: an open file is read by whoever has it".to_owned()),
         Op::Statx => FileRequest::Stat { path: path(Target::FILE)? },
     };
     Ok(Box::new(Worker { worker, op: target.op(), batch: vec![request; batch] }))

@@ -1,12 +1,13 @@
 //! The way of `vicar-os` by io_uring, through its public interface alone.
 //!
 //! Two clients take turns, a batch each: no thread changes its identity, so turns cost nothing that one client would not.
-//! A path is one name in a directory that the client holds, where the plain call walks from `/`.
+//! A path is one name in a directory that the client holds, where the plain call walks from `/`. What is opened is always
+//! compared with what was looked at before, by one fstat each; a batch closes what the batch before it opened.
 
 use std::time::{Duration, Instant};
 
 use vicar_os::ClientContext;
-use vicar_os::fs::{BeneathPath, FsError, Links, Name};
+use vicar_os::fs::{BeneathPath, Links, Name};
 use vicar_os::ring::{Batch, Content, Done, Files, FilesOptions, Inode, OpenFor, Operation, Ring};
 
 use crate::method::Running;
@@ -18,6 +19,7 @@ struct Person {
     client: ClientContext,
     directory: Inode,
     looked: Inode,
+    content: Content,
 }
 
 struct InTurn {
@@ -26,54 +28,98 @@ struct InTurn {
     _files: Files,
     turn: [Person; 2],
     op: Op,
-    path: BeneathPath,
     name: Name,
     batch: u32,
+    /// What the last batch opened; the next one closes it.
+    open: Vec<Content>,
 }
 
 fn told(error: impl std::fmt::Display) -> String {
     format!("ring: {error}")
 }
 
-fn batch_of(count: u32, mut one: impl FnMut() -> Result<Operation, FsError>) -> Result<Batch, String> {
-    (0..count).try_fold(Batch::default(), |batch, _| Ok(batch.and(one().map_err(told)?)))
+fn content_of(done: Done) -> Result<Content, String> {
+    if let Done::Content(content) = done { Ok(content) } else { Err(format!("ring: open gave {done:?}")) }
+}
+
+fn must_be_whole(done: &Done) -> Result<(), String> {
+    let is_whole = matches!(done, Done::Bytes(bytes) if bytes.len() == Target::LEN);
+    if is_whole { Ok(()) } else { Err(format!("ring: read gave {done:?}")) }
 }
 
 impl InTurn {
-    fn run(&self, client: &ClientContext, batch: Batch) -> Result<Vec<Done>, String> {
-        let results = self.ring.run_blocking(client, batch).map_err(told)?;
-        results.into_iter().map(|result| result.map_err(told)).collect()
+    fn one(&self, operation: Operation) -> Result<Done, String> {
+        let [Person { client, .. }, _] = &self.turn;
+        self.ring.run_one(client, operation).map_err(told)?.map_err(told)
     }
 
-    fn open(&self, person: &Person, count: u32) -> Result<Vec<Content>, String> {
-        let one = || Operation::open(&person.directory, &self.path, &person.looked, OpenFor::Reading);
-        let content = |done| if let Done::Content(content) = done { Some(content) } else { None };
-        let contents: Option<Vec<Content>> =
-            self.run(&person.client, batch_of(count, one)?)?.into_iter().map(content).collect();
-        contents.ok_or_else(|| "ring: open gave something else".to_owned())
+    /// Runs a batch, and gives each answer to `each`.
+    fn many(&self, batch: Batch, mut each: impl FnMut(Done) -> Result<(), String>) -> Result<(), String> {
+        let [Person { client, .. }, _] = &self.turn;
+        for result in self.ring.run_blocking(client, batch).map_err(told)? {
+            each(result.map_err(told)?)?;
+        }
+        Ok(())
     }
 
-    fn perform(&self, person: &Person, count: u32) -> Result<(), String> {
-        match self.op {
-            Op::OpenClose => self.open(person, count).map(drop),
-            Op::Statx => {
-                let batch = batch_of(count, || Ok(Operation::stat(&person.directory, &self.name)))?;
-                self.run(&person.client, batch).map(drop)
+    fn opening(&self) -> Result<Operation, String> {
+        let [Person { directory, looked, .. }, _] = &self.turn;
+        Operation::open_name(directory, &self.name, looked, OpenFor::Reading).map_err(told)
+    }
+
+    /// Opens `count` times, and closes what was opened before in the same submission.
+    fn open(&mut self, count: u32) -> Result<(), String> {
+        let mut batch = Batch::with_capacity(self.open.len().saturating_mul(2));
+        for _ in 0..count {
+            batch.push(self.opening()?);
+        }
+        for content in self.open.drain(..) {
+            batch.push(Operation::close(content));
+        }
+        let mut opened = std::mem::take(&mut self.open);
+        self.many(batch, |done| {
+            if !matches!(done, Done::Nothing) {
+                opened.push(content_of(done)?);
             }
-            Op::OpenRead => {
-                let mut files = self.open(person, count)?.into_iter();
-                let next = || match files.next() {
-                    Some(content) => Operation::read(&content, 0, 4096),
-                    None => Err(FsError::Changed),
-                };
-                for done in self.run(&person.client, batch_of(count, next)?)? {
-                    let is_whole = matches!(&done, Done::Bytes(bytes) if bytes.len() == 4096);
-                    if !is_whole {
-                        return Err(format!("ring: read gave {done:?}"));
-                    }
-                    drop(std::hint::black_box(done));
+            Ok(())
+        })?;
+        self.open = opened;
+        Ok(())
+    }
+
+    fn perform(&mut self, count: u32) -> Result<(), String> {
+        match (self.op, count) {
+            // By itself it is dearer to have it closed than to close it.
+            (Op::OpenClose | Op::OpenStat, 1) => content_of(self.one(self.opening()?)?).map(drop),
+            // What an open file is, is asked for in any case: it must be the one that was looked at.
+            (Op::OpenClose | Op::OpenStat, count) => self.open(count),
+            (Op::Statx, count) => {
+                let [Person { directory, .. }, _] = &self.turn;
+                let mut batch = Batch::with_capacity(usize::try_from(count).unwrap_or(0));
+                for _ in 0..count {
+                    batch.push(Operation::stat(directory, &self.name));
                 }
-                Ok(())
+                self.many(batch, |_| Ok(()))
+            }
+            (Op::Read, count) => {
+                let [Person { content, .. }, _] = &self.turn;
+                let read = || Operation::read(content, 0, Target::LEN).map_err(told);
+                if count == 1 {
+                    return must_be_whole(&self.one(read()?)?);
+                }
+                let mut batch = Batch::with_capacity(usize::try_from(count).unwrap_or(0));
+                for _ in 0..count {
+                    batch.push(read()?);
+                }
+                self.many(batch, |done| must_be_whole(&std::hint::black_box(done)))
+            }
+            (Op::OpenRead, count) => {
+                self.open(count)?;
+                let mut batch = Batch::with_capacity(self.open.len());
+                for content in &self.open {
+                    batch.push(Operation::read(content, 0, Target::LEN).map_err(told)?);
+                }
+                self.many(batch, |done| must_be_whole(&std::hint::black_box(done)))
             }
         }
     }
@@ -85,11 +131,11 @@ impl Running for InTurn {
         let mut left = count;
         while left > 0 {
             let now = left.min(self.batch);
-            let [person, _] = &self.turn;
-            self.perform(person, now)?;
+            self.perform(now)?;
             self.turn.reverse();
             left = left.saturating_sub(now);
         }
+        self.open.clear();
         Ok(start.elapsed())
     }
 }
@@ -117,10 +163,10 @@ pub(crate) fn ring(target: &Target, groups: u32, batch: u32) -> Result<Box<dyn R
                 return Err(format!("ring: {name} opened: {}, and not {allowed}", opened.is_ok()));
             }
         }
-        Ok(Person { client, directory, looked })
+        let content = blocking.reopen(&client, &looked, OpenFor::Reading).map_err(told)?.map_err(told)?;
+        Ok(Person { client, directory, looked, content })
     };
     let turn = [person(client)?, person(another)?];
     let name = Name::parse(Target::FILE.as_bytes()).map_err(told)?;
-    let path = path(Target::FILE)?;
-    Ok(Box::new(InTurn { ring, _files: files, turn, op: target.op(), path, name, batch }))
+    Ok(Box::new(InTurn { ring, _files: files, turn, op: target.op(), name, batch, open: Vec::new() }))
 }

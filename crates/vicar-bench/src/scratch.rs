@@ -37,7 +37,7 @@ impl Scratch {
             [(Target::FILE, CLIENT, 0o644), (Target::OF_CLIENT, CLIENT, 0o600), (Target::OF_SERVER, 0, 0o600)]
         {
             let file = path.join(name);
-            fs::write(&file, [b'v'; 4096]).map_err(told)?;
+            fs::write(&file, [b'v'; Target::LEN]).map_err(told)?;
             chown(&file, Some(owner), Some(owner)).map_err(told)?;
             fs::set_permissions(&file, Permissions::from_mode(mode)).map_err(told)?;
         }
