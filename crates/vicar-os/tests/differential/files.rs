@@ -61,7 +61,7 @@ impl From<Errno> for No {
 type May<T> = Result<T, No>;
 
 /// What was done how.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     /// Nothing but submissions, where there is a ring.
     submitted: usize,
@@ -107,7 +107,7 @@ pub(crate) const NO_RING: &str = "no ring";
 
 impl Road {
     /// Rings, if this machine has them: one that does at once what need not wait, and one that leaves all to workers.
-    pub(crate) fn with_rings(server: &Server, root: PathBuf) -> Option<Self> {
+    pub(crate) fn with_rings(server: &Server) -> Option<Self> {
         if let Err(why) = ring::survey() {
             println!("skipped: no ring, {why}");
             return None;
@@ -115,21 +115,22 @@ impl Road {
         let inlines = [Inline::WhenReady, Inline::Never];
         let files = inlines.map(|inline| start(server, UseRing::IfAvailable, inline));
         assert!(files.iter().all(|files| files.ring().is_some()), "{}", files[0].report());
-        Some(Self::new(RING, root, files.into()))
+        Some(Self::new(RING, files.into()))
     }
 
-    pub(crate) fn without_ring(server: &Server, root: PathBuf) -> Self {
+    pub(crate) fn without_ring(server: &Server) -> Self {
         let files = start(server, UseRing::Never, Inline::WhenReady);
         assert!(files.ring().is_none());
-        Self::new(NO_RING, root, vec![files])
+        Self::new(NO_RING, vec![files])
     }
 
-    fn new(name: &'static str, root: PathBuf, files: Vec<Files>) -> Self {
-        Self { name, root, files, turn: 0, roots: [const { None }; COUNT], tally: Tally::default() }
+    fn new(name: &'static str, files: Vec<Files>) -> Self {
+        Self { name, root: PathBuf::new(), files, turn: 0, roots: [const { None }; COUNT], tally: Tally::default() }
     }
 
     /// The tree is another one now.
-    pub(crate) fn next_round(&mut self) {
+    pub(crate) fn next_round(&mut self, root: PathBuf) {
+        self.root = root;
         self.roots = [const { None }; COUNT];
         self.turn += 1;
     }

@@ -1,6 +1,7 @@
 //! A process that stays root: makes the trees, compares them, and removes them, also when the test fails.
 
 use crate::files::{NO_RING, RING};
+use crate::lane::Round;
 use crate::road::ROADS;
 use crate::tree;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -21,6 +22,11 @@ fn copies() -> Vec<&'static str> {
     [YARDSTICK, SEALED, RING, NO_RING].into_iter().chain(ROADS.iter().map(|road| road.name)).collect()
 }
 
+/// Which of two places a round's trees are in: one is worked in while the other is compared and made anew.
+fn place(round: u32) -> &'static str {
+    if round.is_multiple_of(2) { "even" } else { "odd" }
+}
+
 /// Where a copy begins. Links of a tree lead up to two directories out of it: what is there is the copy's own, and not
 /// writable.
 fn root_of(directory: &Path, copy: &str) -> PathBuf {
@@ -33,11 +39,15 @@ pub(crate) fn keep() {
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
         let done = std::panic::catch_unwind(|| match line.split_once(' ') {
-            Some(("build", seed)) => {
-                rebuild(&directory, seed.parse().unwrap());
+            Some(("build", rest)) => {
+                let (place, seed) = rest.split_once(' ').unwrap();
+                rebuild(&directory.join(place), seed.parse().unwrap());
                 "ok".to_owned()
             }
-            Some(("compare", copies)) => compare(&directory, copies.split(',')),
+            Some(("compare", rest)) => {
+                let (place, copies) = rest.split_once(' ').unwrap();
+                compare(&directory.join(place), copies.split(','))
+            }
             _ => panic!("{line}"),
         });
         println!("{}", done.unwrap_or_else(|_| "the keeper panicked".to_owned()));
@@ -68,6 +78,16 @@ fn compare<'a>(directory: &Path, copies: impl Iterator<Item = &'a str>) -> Strin
     "ok".to_owned()
 }
 
+/// Where the copies are.
+#[derive(Clone)]
+pub(crate) struct Copies(PathBuf);
+
+impl Copies {
+    pub(crate) fn root(&self, round: u32, copy: &str) -> PathBuf {
+        root_of(&self.0.join(place(round)), copy)
+    }
+}
+
 pub(crate) struct Keeper {
     child: Child,
     input: Option<ChildStdin>,
@@ -91,25 +111,29 @@ impl Keeper {
         Self { child, input, output, directory }
     }
 
-    pub(crate) fn copy(&self, name: &str) -> PathBuf {
-        root_of(&self.directory, name)
+    pub(crate) fn copies(&self) -> Copies {
+        Copies(self.directory.clone())
     }
 
-    /// Makes all copies anew.
-    pub(crate) fn build(&mut self, seed: u64) {
-        assert_eq!(self.ask(&format!("build {seed}")), "ok");
+    /// Asks for all copies of a round's tree to be made anew.
+    pub(crate) fn tell_build(&mut self, round: &Round) {
+        self.tell(&format!("build {} {}", place(round.number), round.seed));
     }
 
-    /// Whether these copies are as the yardstick's: `ok`, or where they differ.
-    pub(crate) fn compare(&mut self, copies: &[&str]) -> String {
-        self.ask(&format!("compare {}", copies.join(",")))
+    /// Asks whether these copies are as the yardstick's.
+    pub(crate) fn tell_compare(&mut self, round: &Round, copies: &[&str]) {
+        self.tell(&format!("compare {} {}", place(round.number), copies.join(",")));
     }
 
-    fn ask(&mut self, line: &str) -> String {
+    fn tell(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Waits for the next answer, which is about this round; panics when something was different.
+    pub(crate) fn is_ok(&mut self, round: &Round) {
         let mut answer = String::new();
         self.output.read_line(&mut answer).unwrap();
-        answer.trim_end().to_owned()
+        assert_eq!(answer.trim_end(), "ok", "in the tree of seed {}", round.seed);
     }
 }
 

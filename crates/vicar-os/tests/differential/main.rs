@@ -1,7 +1,8 @@
 //! The same operations on the same trees, by processes that are the client for good and by every road of a server: the
 //! kernel's answers and what is left behind must be the same.
 //!
-//! `VICAR_DIFFERENTIAL_SEED` repeats a run; a failure prints the seed of its round.
+//! `VICAR_DIFFERENTIAL_SEED` repeats a run, `VICAR_DIFFERENTIAL_OPERATIONS` says how many distinct ones are wanted; a failure
+//! prints the seed of its round.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -15,6 +16,7 @@ mod files;
 #[path = "../vulnerabilities/hostile.rs"]
 mod hostile;
 mod keeper;
+mod lane;
 #[path = "../vulnerabilities/numbers.rs"]
 mod numbers;
 mod operation;

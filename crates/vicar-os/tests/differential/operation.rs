@@ -40,6 +40,7 @@ pub(crate) enum Operation {
 /// Several operations of one person.
 #[derive(Debug)]
 pub(crate) struct Batch {
+    pub(crate) seed: u64,
     pub(crate) who: usize,
     pub(crate) operations: Vec<Operation>,
 }
@@ -49,7 +50,7 @@ impl Batch {
         let mut numbers = Numbers(seed);
         let who = numbers.index(COUNT);
         let count = numbers.below(12) + 1;
-        Self { who, operations: (0..count).map(|_| Operation::of(&mut numbers)).collect() }
+        Self { seed, who, operations: (0..count).map(|_| Operation::of(&mut numbers)).collect() }
     }
 
     /// Performs them all beneath `root`; one line each.

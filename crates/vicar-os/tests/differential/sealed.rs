@@ -34,10 +34,10 @@ impl Sealed {
         Self { workers, plan: Arc::new(Plan::new(Seal::new(Purpose::Files))) }
     }
 
-    pub(crate) fn perform(&self, client: &ClientContext, number: u64, root: &Path) -> String {
+    pub(crate) fn perform(&self, client: &ClientContext, batch: &Batch, root: &Path) -> String {
         let job = self.workers.sealer().job("batch").unwrap();
         let mut worker = self.workers.take(client, &self.plan).unwrap();
-        let bytes = [&number.to_le_bytes()[..], root.as_os_str().as_bytes()].concat();
+        let bytes = [&batch.seed.to_le_bytes()[..], root.as_os_str().as_bytes()].concat();
         let answer = worker.call(job, &bytes, &[], Accept::bytes(1 << 20)).unwrap();
         String::from_utf8(answer.bytes).unwrap()
     }

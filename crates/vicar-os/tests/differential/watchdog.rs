@@ -67,7 +67,7 @@ impl Watchdog {
                 for task in std::fs::read_dir("/proc/self/task").unwrap() {
                     watch(task.unwrap().file_name().to_str().unwrap(), &declared, &groups, &mut watched);
                 }
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(Duration::from_millis(10));
             }
             watched
         });

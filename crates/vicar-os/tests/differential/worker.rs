@@ -2,8 +2,10 @@
 
 use crate::operation::Batch;
 use crate::people::COUNT;
+use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use vicar_os::UnixIdentity;
 use vicar_os::switch::irrevocable;
@@ -11,18 +13,18 @@ use vicar_os::switch::irrevocable;
 /// Names the person in the process that is to be one.
 pub(crate) const WORKER: &str = "VICAR_TEST_WORKER";
 
-const TREE: &str = "VICAR_TEST_TREE";
-
 /// What such a process does until its input ends.
 pub(crate) fn work(identity: &UnixIdentity) {
-    let root = PathBuf::from(std::env::var_os(TREE).unwrap());
     std::env::set_current_dir("/").unwrap();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     irrevocable::drop_to(identity).unwrap();
     let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
-    let mut seed = [0; 8];
-    while input.read_exact(&mut seed).is_ok() {
-        let said = Batch::of(u64::from_le_bytes(seed)).perform(&root);
+    let mut order = [0; 12];
+    while input.read_exact(&mut order).is_ok() {
+        let (seed, len) = order.split_first_chunk().unwrap();
+        let mut root = vec![0; usize::try_from(u32::from_le_bytes(len.try_into().unwrap())).unwrap()];
+        input.read_exact(&mut root).unwrap();
+        let said = Batch::of(u64::from_le_bytes(*seed)).perform(Path::new(OsStr::from_bytes(&root)));
         let len = u32::try_from(said.len()).unwrap();
         output.write_all(&[&len.to_le_bytes()[..], said.as_bytes()].concat()).unwrap();
         output.flush().unwrap();
@@ -33,12 +35,11 @@ pub(crate) fn work(identity: &UnixIdentity) {
 pub(crate) struct Workers(Vec<(Child, ChildStdin, ChildStdout)>);
 
 impl Workers {
-    /// Starts them on the tree at `root`, as root.
-    pub(crate) fn start(root: &Path) -> Self {
+    /// Starts them, as root.
+    pub(crate) fn start() -> Self {
         let start = |who: usize| {
             let mut child = Command::new(std::env::current_exe().unwrap())
                 .env(WORKER, who.to_string())
-                .env(TREE, root)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
@@ -49,13 +50,12 @@ impl Workers {
         Self((0..COUNT).map(start).collect())
     }
 
-    pub(crate) fn give(&mut self, who: usize, seed: u64) {
-        let (_, input, _) = &mut self.0[who];
-        input.write_all(&seed.to_le_bytes()).unwrap();
-    }
-
-    pub(crate) fn take(&mut self, who: usize) -> String {
-        let (_, _, output) = &mut self.0[who];
+    /// Has a batch done by whose it is, in the tree at `root`.
+    pub(crate) fn perform(&mut self, batch: &Batch, root: &Path) -> String {
+        let (_, input, output) = &mut self.0[batch.who];
+        let root = root.as_os_str().as_bytes();
+        let len = u32::try_from(root.len()).unwrap();
+        input.write_all(&[&batch.seed.to_le_bytes()[..], &len.to_le_bytes(), root].concat()).unwrap();
         let mut len = [0; 4];
         output.read_exact(&mut len).unwrap();
         let mut text = vec![0; usize::try_from(u32::from_le_bytes(len)).unwrap()];
