@@ -5,10 +5,14 @@
 //! calling thread for one question. Nothing is decided here; what sources leave open is read as the
 //! [`Policy`](crate::Policy) of the tokens' system says.
 
-use vicar_nt::check::{AccessMode, AccessRequest, Api, CheckOptions, decide};
+use vicar_nt::acl::AclRef;
+use vicar_nt::check::{
+    AccessMode, AccessRequest, Api, CheckOptions, NodeAnswer, ObjectType, Refusal, Step, audit, audit_each, decide,
+    decide_each, explain,
+};
 use vicar_nt::descriptor::DescriptorRef;
-use vicar_nt::privilege::PrivilegeMask;
-use vicar_nt::{AccessMask, GenericMapping, NtStatus, Privilege, Readings, RequestedMask};
+use vicar_nt::privilege::{LuidAndAttributes, Need, PrivilegeMask, check_token_by};
+use vicar_nt::{AccessMask, GenericMapping, NtStatus, Privilege, Readings, RequestedMask, SidRef};
 
 use crate::subject::{LockedSubject, SubjectContext};
 use crate::thread::ThreadRef;
@@ -83,6 +87,18 @@ impl TokenRef {
     pub fn access_check(&self, access: &Access<'_>) -> Result<Granted, NtStatus> {
         check(&LockedSubject::of_token(self), access, Api::NtAccessCheck, self.system().policy().readings)
     }
+
+    /// Says whether privileges are in force in this token, and marks those that are.
+    ///
+    /// # Errors
+    /// - `STATUS_BAD_IMPERSONATION_LEVEL` when it is at level Anonymous; Identification is enough here, and a primary token has
+    ///   no level.
+    ///
+    /// # Source
+    /// PrivilegeCheck (page); spec/nt-impersonation 2.23.
+    pub fn privilege_check(&self, wanted: &mut [LuidAndAttributes], need: Need) -> Result<bool, NtStatus> {
+        check_token_by(&self.state(), self.level(), wanted, need, self.system().policy().readings)
+    }
 }
 
 fn check(locked: &LockedSubject, access: &Access<'_>, api: Api, readings: Readings) -> Result<Granted, NtStatus> {
@@ -101,6 +117,164 @@ fn check(locked: &LockedSubject, access: &Access<'_>, api: Api, readings: Readin
     };
     let grant = decide(&request).map_err(|denial| denial.status())?;
     Ok(Granted { mask: grant.mask(), privileges: grant.privileges_used() })
+}
+
+/// What a server asks about an object of its own, or about types and properties of it.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerAccess<'a> {
+    /// The object's security descriptor; it must have an owner and a group.
+    pub descriptor: Option<DescriptorRef<'a>>,
+    /// The rights wanted, mapped.
+    pub desired: RequestedMask,
+    /// What generic rights in the descriptor mean.
+    pub mapping: GenericMapping,
+    /// The types that the question is about; empty means the object itself.
+    pub object_types: &'a [ObjectType],
+    /// Who the object is, when it is a principal.
+    pub self_sid: Option<SidRef<'a>>,
+    /// The rules that are read the other way, as the policy of the asker's system says.
+    pub readings: Readings,
+}
+
+/// About what a server wants its answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// One, for the object.
+    #[doc(alias = "AccessCheckByType")]
+    Whole,
+    /// One for each of the types.
+    #[doc(alias = "AccessCheckByTypeResultList")]
+    Each,
+}
+
+/// What a server is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct ServerAnswer {
+    /// The answers; one, or as many as there are types.
+    pub nodes: Vec<NodeAnswer>,
+    /// The privileges without which less would have been granted.
+    pub privileges: PrivilegeMask,
+    /// Whether the object's audit list wants a record, and so another when the handle is closed, of something that was
+    /// granted.
+    #[doc(alias = "GenerateOnClose")]
+    pub is_recorded: bool,
+}
+
+impl LockedSubject {
+    /// Says whether a server may ask about this subject at all.
+    ///
+    /// # Errors
+    /// - `STATUS_GENERIC_NOT_MAPPED` when a generic right is asked for.
+    /// - `STATUS_NO_IMPERSONATION_TOKEN` when nobody is impersonated.
+    /// - `STATUS_BAD_IMPERSONATION_LEVEL` below level Identification, which is enough here.
+    ///
+    /// # Source
+    /// AccessCheck (page); spec/nt-impersonation 2.23.
+    pub fn may_be_asked_about(&self, desired: RequestedMask) -> Result<(), NtStatus> {
+        // Asked about no object, a check gets as far as the object.
+        let mapping = GenericMapping::of(0, 0, 0, 0);
+        let readings = Readings::empty();
+        let asked = ServerAccess { descriptor: None, desired, mapping, object_types: &[], self_sid: None, readings };
+        match decide(&self.request_of(&asked)) {
+            Err(denial) if denial.by != Refusal::NoDescriptor => Err(denial.status()),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Answers a server that protects its own objects.
+    ///
+    /// # Errors
+    /// - as for [`LockedSubject::may_be_asked_about`].
+    /// - `STATUS_ACCESS_DENIED` when there is no descriptor, `STATUS_INVALID_SECURITY_DESCR` when it has no owner or group.
+    /// - `STATUS_INVALID_PARAMETER` when the types are no tree.
+    ///
+    /// That access is refused is an answer.
+    ///
+    /// # NT
+    /// `NtAccessCheckByType` and `NtAccessCheckByTypeResultList`, after token and buffers were resolved.
+    ///
+    /// # Source
+    /// AccessCheckByType, AccessCheckByTypeResultList (pages); spec/nt-impersonation 2.23.
+    pub fn answer_server(&self, asked: &ServerAccess<'_>, answers: Answers) -> Result<ServerAnswer, NtStatus> {
+        let request = self.request_of(asked);
+        match answers {
+            Answers::Whole => whole(&request),
+            Answers::Each => each(&request),
+        }
+    }
+
+    fn request_of<'a>(&'a self, asked: &ServerAccess<'a>) -> AccessRequest<'a> {
+        AccessRequest {
+            subject: self.subject(),
+            descriptor: asked.descriptor,
+            desired: asked.desired,
+            previously_granted: RequestedMask::NONE,
+            mapping: asked.mapping,
+            mode: AccessMode::User,
+            api: Api::NtAccessCheck,
+            object_types: asked.object_types,
+            self_sid: asked.self_sid,
+            policies: &[],
+            options: CheckOptions { readings: asked.readings, ..CheckOptions::STANDARD },
+        }
+    }
+}
+
+/// Whether it was the question that was refused and not the access. To ask for nothing is a question.
+const fn is_about_the_question(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::GenericNotMapped
+            | Refusal::ImpersonationTokenRequired
+            | Refusal::LevelTooLow(_)
+            | Refusal::NoDescriptor
+            | Refusal::IncompleteDescriptor
+            | Refusal::ObjectTypeList
+    )
+}
+
+fn whole(request: &AccessRequest<'_>) -> Result<ServerAnswer, NtStatus> {
+    let answer = decide(request);
+    let is_recorded = answer.is_ok() && audit(request, &answer, AclRef::EMPTY).is_some();
+    match answer {
+        Ok(grant) => Ok(ServerAnswer {
+            nodes: vec![NodeAnswer { status: NtStatus::SUCCESS, granted: grant.mask() }],
+            privileges: grant.privileges_used(),
+            is_recorded,
+        }),
+        Err(denial) if is_about_the_question(denial.by) => Err(denial.status()),
+        Err(denial) => Ok(ServerAnswer {
+            nodes: vec![NodeAnswer { status: denial.status(), granted: AccessMask::NONE }],
+            privileges: PrivilegeMask::NONE,
+            is_recorded,
+        }),
+    }
+}
+
+fn each(request: &AccessRequest<'_>) -> Result<ServerAnswer, NtStatus> {
+    let nodes = match decide_each(request) {
+        Ok(nodes) => nodes,
+        Err(denial) if is_about_the_question(denial.by) => return Err(denial.status()),
+        Err(denial) => {
+            let refused = NodeAnswer { status: denial.status(), granted: AccessMask::NONE };
+            vec![refused; request.object_types.len().max(1)]
+        }
+    };
+    let records = audit_each(request, &nodes, AclRef::EMPTY);
+    let is_recorded = nodes.iter().zip(records).any(|(node, record)| node.status.is_success() && record.is_some());
+    Ok(ServerAnswer { privileges: privileges_of(request, &nodes), nodes, is_recorded })
+}
+
+/// Returns the privileges that gave one of the nodes something.
+fn privileges_of(request: &AccessRequest<'_>, nodes: &[NodeAnswer]) -> PrivilegeMask {
+    let granted = nodes.iter().fold(AccessMask::NONE, |all, node| all.union(node.granted));
+    let (_, steps) = explain(request);
+    let used = steps.iter().filter_map(|step| {
+        let Step::Privilege { privilege, is_held: true, right } = step else { return None };
+        granted.contains(*right).then_some(*privilege)
+    });
+    used.fold(PrivilegeMask::NONE, PrivilegeMask::with)
 }
 
 impl ThreadRef {

@@ -5,8 +5,9 @@
 //! when a thread wears it with copy on open: the opener gets a copy, and the thread wears that copy from then on. There is
 //! no handle table and no number here; what holds a handle is a value.
 
-use vicar_nt::check::{AccessRequest, CheckOptions, decide};
-use vicar_nt::privilege::{LuidAndAttributes, Need, check_token_by};
+use vicar_nt::check::{AccessMode, AccessRequest, CheckOptions, decide};
+use vicar_nt::descriptor::DescriptorRef;
+use vicar_nt::privilege::{LuidAndAttributes, Need};
 use vicar_nt::token::{Filter, GroupChange};
 use vicar_nt::{AccessMask, GenericMapping, NtStatus, Privilege, RequestedMask, Sid};
 
@@ -24,7 +25,7 @@ use crate::thread::{Replaced, ThreadRef};
 use crate::token::query::QueryError;
 use crate::token::{
     Duplicate, DuplicateKind, GroupsAdjusted, Info, InfoClass, PrivilegesAdjusted, Setting, Snapshot, TokenRef,
-    TokenSource, set,
+    TokenSource, descriptor_of_new, set,
 };
 
 /// The rights to a token.
@@ -189,6 +190,33 @@ impl TokenHandle {
         wanted: Duplicate,
     ) -> Result<Self, NtStatus> {
         let copy = self.demand(right::DUPLICATE)?.duplicate(wanted)?;
+        self.open_copy(copy, caller, desired)
+    }
+
+    /// Copies the token, and has the caller say who may open the copy.
+    ///
+    /// # Errors
+    /// - as for [`TokenHandle::duplicate`], and between copying and opening those of [`descriptor_of_new`].
+    #[track_caller]
+    pub fn duplicate_protected(
+        &self,
+        caller: &SubjectContext,
+        desired: Option<RequestedMask>,
+        wanted: Duplicate,
+        asked: DescriptorRef<'_>,
+    ) -> Result<Self, NtStatus> {
+        let protect = || descriptor_of_new(asked, caller, AccessMode::User);
+        let copy = self.demand(right::DUPLICATE)?.duplicate_protected(wanted, protect)?;
+        self.open_copy(copy, caller, desired)
+    }
+
+    #[track_caller]
+    fn open_copy(
+        &self,
+        copy: TokenRef,
+        caller: &SubjectContext,
+        desired: Option<RequestedMask>,
+    ) -> Result<Self, NtStatus> {
         match desired {
             None => Ok(Self { token: copy, access: self.access }),
             Some(desired) => Self::open(&copy, caller, desired),
@@ -309,8 +337,7 @@ impl TokenHandle {
     /// `NtPrivilegeCheck`.
     #[doc(alias = "NtPrivilegeCheck")]
     pub fn privilege_check(&self, wanted: &mut [LuidAndAttributes], need: Need) -> Result<bool, NtStatus> {
-        let token = self.demand(right::QUERY)?;
-        check_token_by(&token.state(), token.level(), wanted, need, token.system().policy().readings)
+        self.demand(right::QUERY)?.privilege_check(wanted, need)
     }
 }
 

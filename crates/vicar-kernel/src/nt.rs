@@ -7,7 +7,7 @@
 use vicar_nt::check::AccessMode;
 use vicar_nt::privilege::{LuidAndAttributes, Need};
 use vicar_nt::token::{Filter, GroupChange};
-use vicar_nt::{NtStatus, Privilege, RequestedMask, Sid};
+use vicar_nt::{NtStatus, RequestedMask, Sid};
 
 use crate::access::{Access, Granted};
 use crate::anonymous::AnonymousLogon;
@@ -19,7 +19,7 @@ use crate::qos::Qos;
 use crate::subject::SubjectContext;
 use crate::thread::ThreadRef;
 use crate::token::query::QueryError;
-use crate::token::{Duplicate, Info, InfoClass, PrivilegesAdjusted, Setting, TokenKind, set};
+use crate::token::{Duplicate, Info, InfoClass, PrivilegesAdjusted, Setting, set};
 
 /// The class of `NtSetInformationThread` that puts a token on a thread.
 #[doc(alias = "ThreadImpersonationToken")]
@@ -174,9 +174,8 @@ impl Caller<'_> {
             Err(NtStatus::ACCESS_DENIED) => self.handles.thread(thread, enough)?,
             looked_up => looked_up?,
         };
-        // First, because opening may put the copy that is opened on the thread, and a call that fails changes nothing.
-        let name = self.handles.reserve()?;
-        Ok(name.name_token(thread.open_token(self.thread, desired, open_as)?))
+        // Opening may put the copy that is opened on the thread, and a call that fails changes nothing.
+        self.handles.add_opened(|| thread.open_token(self.thread, desired, open_as))
     }
 
     /// Opens the primary token of a process.
@@ -389,10 +388,7 @@ impl Caller<'_> {
     /// # Errors
     /// - the handle statuses for the process's handle without [`process_right::SET_INFORMATION`] and for the token's without
     ///   [`right::ASSIGN_PRIMARY`].
-    /// - `STATUS_BAD_TOKEN_TYPE` when it is an impersonation token.
-    /// - `STATUS_PRIVILEGE_NOT_HELD` when it is neither a child nor a sibling of the caller's primary token and whomever the
-    ///   caller acts as does not hold the privilege to assign primary tokens.
-    /// - as for [`Process::replace_primary`](crate::process::Process::replace_primary).
+    /// - as for [`ProcessRef::assign_primary`](crate::process::ProcessRef::assign_primary).
     ///
     /// # NT
     /// `NtSetInformationProcess(ProcessAccessToken)`.
@@ -404,15 +400,6 @@ impl Caller<'_> {
     pub fn set_process_token(&self, process: HandleValue, token: HandleValue) -> Result<(), NtStatus> {
         let process = self.handles.process(process, &[process_right::SET_INFORMATION])?;
         let handle = self.handles.token(token)?;
-        let token = handle.demand(right::ASSIGN_PRIMARY)?;
-        if token.kind() != TokenKind::Primary {
-            return Err(NtStatus::BAD_TOKEN_TYPE);
-        }
-        let own = self.thread.process().reference_primary();
-        let is_family = token.is_child_or_sibling_of(&own);
-        if !is_family && !self.subject().holds(Privilege::AssignPrimaryToken, AccessMode::User) {
-            return Err(NtStatus::PRIVILEGE_NOT_HELD);
-        }
-        process.replace_primary(token.clone()).map(drop)
+        process.assign_primary(handle.demand(right::ASSIGN_PRIMARY)?, self.thread, AccessMode::User)
     }
 }

@@ -123,7 +123,7 @@ pub struct Handles {
 
 /// A number that names nothing yet. Dropping it gives back what was paid.
 #[derive(Debug)]
-pub(crate) struct Reserved<'a> {
+struct Reserved<'a> {
     handles: &'a Handles,
     number: u32,
     charge: Charge,
@@ -137,7 +137,7 @@ impl Reserved<'_> {
     }
 
     /// Names an opened token.
-    pub(crate) fn name_token(self, token: TokenHandle) -> HandleValue {
+    fn name_token(self, token: TokenHandle) -> HandleValue {
         self.name(Object::Token(token))
     }
 }
@@ -160,7 +160,7 @@ impl Handles {
     ///
     /// # Errors
     /// - `STATUS_INSUFFICIENT_RESOURCES`, `STATUS_QUOTA_EXCEEDED` from the pool.
-    pub(crate) fn reserve(&self) -> Result<Reserved<'_>, NtStatus> {
+    fn reserve(&self) -> Result<Reserved<'_>, NtStatus> {
         let charge = self.system.pool().charge(Purpose::Handle, size_of::<Entry>())?;
         let mut table = self.table();
         let number = table.last.checked_add(4).ok_or(NtStatus::INSUFFICIENT_RESOURCES)?;
@@ -170,6 +170,16 @@ impl Handles {
 
     fn insert(&self, object: Object) -> Result<HandleValue, NtStatus> {
         Ok(self.reserve()?.name(object))
+    }
+
+    /// Opens a token and names it; the name is paid for first, because opening can change what is opened.
+    ///
+    /// # Errors
+    /// - as for [`Handles::add_token`]; nothing is opened then.
+    /// - those of `open`.
+    pub fn add_opened(&self, open: impl FnOnce() -> Result<TokenHandle, NtStatus>) -> Result<HandleValue, NtStatus> {
+        let name = self.reserve()?;
+        Ok(name.name_token(open()?))
     }
 
     /// Names an opened token.

@@ -7,15 +7,18 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock, PoisonError};
 
-use vicar_nt::NtStatus;
+use vicar_nt::check::AccessMode;
+use vicar_nt::{NtStatus, Privilege};
 
 use crate::gate::dominates;
 use crate::job::Job;
 use crate::ledger::ObjectId;
 use crate::qos::Reach;
+use crate::subject::SubjectContext;
 use crate::sync::RwLock;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::system::System;
+use crate::thread::ThreadRef;
 use crate::token::{Duplicate, DuplicateKind, Slot, Snapshot, TokenKind, TokenRef};
 use crate::verifier::Lock;
 
@@ -189,6 +192,28 @@ impl ProcessRef {
             child.assign_job(job)?;
         }
         Ok(child)
+    }
+
+    /// Replaces the primary token for a caller whose right to assign it was tested.
+    ///
+    /// # Errors
+    /// - `STATUS_BAD_TOKEN_TYPE` when it is an impersonation token.
+    /// - `STATUS_PRIVILEGE_NOT_HELD` when it is neither a child nor a sibling of the primary token of the calling thread's
+    ///   process and whomever that thread acts as does not hold the privilege to assign primary tokens; the kernel does.
+    /// - as for [`Process::replace_primary`].
+    ///
+    /// # Source
+    /// spec/nt-impersonation 2.23 (NtSetInformationProcess).
+    #[track_caller]
+    pub fn assign_primary(&self, token: &TokenRef, caller: &ThreadRef, mode: AccessMode) -> Result<(), NtStatus> {
+        if token.kind() != TokenKind::Primary {
+            return Err(NtStatus::BAD_TOKEN_TYPE);
+        }
+        let is_family = token.is_child_or_sibling_of(&caller.process().reference_primary());
+        if !is_family && !SubjectContext::capture(caller).holds(Privilege::AssignPrimaryToken, mode) {
+            return Err(NtStatus::PRIVILEGE_NOT_HELD);
+        }
+        self.replace_primary(token.clone()).map(drop)
     }
 
     /// Returns whether both are the same process.

@@ -658,6 +658,9 @@ typedef struct _OBJECT_TYPE_LIST {
   GUID *ObjectType;
 } OBJECT_TYPE_LIST, *POBJECT_TYPE_LIST;
 
+typedef enum _AUDIT_EVENT_TYPE { AuditEventObjectAccess, AuditEventDirectoryServiceAccess } AUDIT_EVENT_TYPE, *PAUDIT_EVENT_TYPE;
+#define AUDIT_ALLOW_NO_PRIVILEGE 0x1u
+
 /* ------------------------------------------------------------------------------------------------ Security descriptors */
 
 #define SECURITY_DESCRIPTOR_REVISION 1
@@ -1336,6 +1339,13 @@ typedef NTSTATUS NTAPI SE_LOGON_SESSION_TERMINATED_ROUTINE(PLUID LogonId);
 typedef SE_LOGON_SESSION_TERMINATED_ROUTINE *PSE_LOGON_SESSION_TERMINATED_ROUTINE;
 
 typedef enum _THREADINFOCLASS { ThreadImpersonationToken = 5 } THREADINFOCLASS;
+typedef enum _PROCESSINFOCLASS { ProcessAccessToken = 9 } PROCESSINFOCLASS;
+
+/* For ProcessAccessToken; Thread is not looked at. */
+typedef struct _PROCESS_ACCESS_TOKEN {
+  HANDLE Token;
+  HANDLE Thread;
+} PROCESS_ACCESS_TOKEN, *PPROCESS_ACCESS_TOKEN;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1912,6 +1922,12 @@ _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS N
 NtOpenThreadTokenEx(_In_ HANDLE ThreadHandle, _In_ ACCESS_MASK DesiredAccess, _In_ BOOLEAN OpenAsSelf, _In_ ULONG HandleAttributes,
                     _Out_ PHANDLE TokenHandle);
 
+/* ZwOpenThreadToken: the same without attributes; the handle is the calling process's, and for Zw that must be the system's. */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwOpenThreadToken(
+    _In_ HANDLE ThreadHandle, _In_ ACCESS_MASK DesiredAccess, _In_ BOOLEAN OpenAsSelf, _Out_ PHANDLE TokenHandle);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtOpenThreadToken(
+    _In_ HANDLE ThreadHandle, _In_ ACCESS_MASK DesiredAccess, _In_ BOOLEAN OpenAsSelf, _Out_ PHANDLE TokenHandle);
+
 /* ZwOpenProcessTokenEx: the primary token of a process. Owns and Status as ZwOpenThreadTokenEx. */
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI
 ZwOpenProcessTokenEx(_In_ HANDLE ProcessHandle, _In_ ACCESS_MASK DesiredAccess, _In_ ULONG HandleAttributes, _Out_ PHANDLE TokenHandle);
@@ -1919,12 +1935,21 @@ ZwOpenProcessTokenEx(_In_ HANDLE ProcessHandle, _In_ ACCESS_MASK DesiredAccess, 
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI
 NtOpenProcessTokenEx(_In_ HANDLE ProcessHandle, _In_ ACCESS_MASK DesiredAccess, _In_ ULONG HandleAttributes, _Out_ PHANDLE TokenHandle);
 
+/* ZwOpenProcessToken: the same without attributes, as ZwOpenThreadToken. */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwOpenProcessToken(
+    _In_ HANDLE ProcessHandle, _In_ ACCESS_MASK DesiredAccess, _Out_ PHANDLE TokenHandle);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtOpenProcessToken(
+    _In_ HANDLE ProcessHandle, _In_ ACCESS_MASK DesiredAccess, _Out_ PHANDLE TokenHandle);
+
 /*
- * ZwDuplicateToken: another token of the same identity. The level comes from the quality of service in ObjectAttributes.
+ * ZwDuplicateToken: another token of the same identity. The level comes from the quality of service in ObjectAttributes. Who may open
+ * it is said by the descriptor there, of either form: what that leaves out is the owner, group and default access list of whoever the
+ * calling thread acts as. Without one it is the user, the system and the administrators.
  * Owns    the caller closes *NewTokenHandle with ZwClose.
- * Status  STATUS_INVALID_PARAMETER: no such type, or a length that is not the structure's. STATUS_NOT_SUPPORTED: a descriptor for the
- *         new token; it gets that of the old one. STATUS_BAD_IMPERSONATION_LEVEL: it would be
- *         higher than the source's. STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_INSUFFICIENT_RESOURCES.
+ * Status  STATUS_INVALID_PARAMETER: no such type, or a length that is not the structure's. STATUS_BAD_IMPERSONATION_LEVEL: it would be
+ *         higher than the source's. STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_INSUFFICIENT_RESOURCES. Of the descriptor:
+ *         STATUS_INVALID_SECURITY_DESCR and what else a malformed one is answered with; for a user STATUS_INVALID_OWNER, and
+ *         STATUS_PRIVILEGE_NOT_HELD for audit entries and for a label above the maker's level.
  */
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI
 ZwDuplicateToken(_In_ HANDLE ExistingTokenHandle, _In_ ACCESS_MASK DesiredAccess, _In_opt_ POBJECT_ATTRIBUTES ObjectAttributes,
@@ -1946,6 +1971,194 @@ ZwQueryInformationToken(_In_ HANDLE TokenHandle, _In_ TOKEN_INFORMATION_CLASS To
 _Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI
 NtQueryInformationToken(_In_ HANDLE TokenHandle, _In_ TOKEN_INFORMATION_CLASS TokenInformationClass, _Out_ PVOID TokenInformation,
                         _In_ ULONG TokenInformationLength, _Out_ PULONG ReturnLength);
+
+/*
+ * ZwSetInformationToken: TokenOwner, TokenPrimaryGroup, TokenDefaultDacl (NULL takes it away), TokenIntegrityLevel, TokenSessionId,
+ * TokenOrigin, TokenMandatoryPolicy and TokenLinkedToken; all else can only be read. A user's handle needs TOKEN_ADJUST_DEFAULT, for the
+ * session TOKEN_ADJUST_SESSIONID. Session, origin, policy and a higher integrity level take SeTcbPrivilege of the user's process, the
+ * linked token SeCreateTokenPrivilege.
+ * Status  STATUS_INVALID_INFO_CLASS, STATUS_INFO_LENGTH_MISMATCH: too short. STATUS_INVALID_OWNER, STATUS_INVALID_PRIMARY_GROUP: the SID
+ *         is not the token's to use. STATUS_ALLOTTED_SPACE_EXCEEDED: a longer list than a token takes. STATUS_PRIVILEGE_NOT_HELD,
+ *         STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_INVALID_SID, STATUS_INVALID_ACL, STATUS_INVALID_LABEL,
+ *         STATUS_INVALID_PARAMETER, STATUS_INSUFFICIENT_RESOURCES. The token is unchanged then.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwSetInformationToken(
+    _In_ HANDLE TokenHandle, _In_ TOKEN_INFORMATION_CLASS TokenInformationClass, _In_reads_bytes_(TokenInformationLength) PVOID TokenInformation,
+    _In_ ULONG TokenInformationLength);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtSetInformationToken(
+    _In_ HANDLE TokenHandle, _In_ TOKEN_INFORMATION_CLASS TokenInformationClass, _In_reads_bytes_(TokenInformationLength) PVOID TokenInformation,
+    _In_ ULONG TokenInformationLength);
+
+/*
+ * ZwAdjustPrivilegesToken: enables (SE_PRIVILEGE_ENABLED), disables (0) and removes (SE_PRIVILEGE_REMOVED, for good) privileges, or disables
+ * all. PreviousState gets those that change, as they were, and *ReturnLength their bytes. A user's handle needs TOKEN_ADJUST_PRIVILEGES,
+ * with PreviousState TOKEN_QUERY too.
+ * Status  STATUS_NOT_ALL_ASSIGNED, a success: some are not there or may not be enabled; the rest is done. STATUS_BUFFER_TOO_SMALL with
+ *         *ReturnLength: nothing is done. STATUS_INVALID_PARAMETER: neither a list nor all. STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE,
+ *         STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT. *ReturnLength is 0 where nothing else is said.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwAdjustPrivilegesToken(
+    _In_ HANDLE TokenHandle, _In_ BOOLEAN DisableAllPrivileges, _In_opt_ PTOKEN_PRIVILEGES NewState, _In_ ULONG BufferLength,
+    _Out_writes_bytes_to_opt_(BufferLength, *ReturnLength) PTOKEN_PRIVILEGES PreviousState, _When_(PreviousState != NULL, _Out_) PULONG ReturnLength);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtAdjustPrivilegesToken(
+    _In_ HANDLE TokenHandle, _In_ BOOLEAN DisableAllPrivileges, _In_opt_ PTOKEN_PRIVILEGES NewState, _In_ ULONG BufferLength,
+    _Out_writes_bytes_to_opt_(BufferLength, *ReturnLength) PTOKEN_PRIVILEGES PreviousState, _When_(PreviousState != NULL, _Out_) PULONG ReturnLength);
+
+/*
+ * ZwAdjustGroupsToken: enables (SE_GROUP_ENABLED) and disables groups, all of a list or none, or puts all back to what they were when the
+ * token was made. The rest as ZwAdjustPrivilegesToken, with TOKEN_ADJUST_GROUPS.
+ * Status  STATUS_NOT_ALL_ASSIGNED, a success: the token lacks some; the user counts as such. STATUS_CANT_DISABLE_MANDATORY,
+ *         STATUS_CANT_ENABLE_DENY_ONLY, STATUS_INVALID_SID and those of ZwAdjustPrivilegesToken: nothing is done.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwAdjustGroupsToken(
+    _In_ HANDLE TokenHandle, _In_ BOOLEAN ResetToDefault, _In_opt_ PTOKEN_GROUPS NewState, _In_ ULONG BufferLength,
+    _Out_writes_bytes_to_opt_(BufferLength, *ReturnLength) PTOKEN_GROUPS PreviousState, _When_(PreviousState != NULL, _Out_) PULONG ReturnLength);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtAdjustGroupsToken(
+    _In_ HANDLE TokenHandle, _In_ BOOLEAN ResetToDefault, _In_opt_ PTOKEN_GROUPS NewState, _In_ ULONG BufferLength,
+    _Out_writes_bytes_to_opt_(BufferLength, *ReturnLength) PTOKEN_GROUPS PreviousState, _When_(PreviousState != NULL, _Out_) PULONG ReturnLength);
+
+/*
+ * ZwFilterToken: as SeFilterToken, by handle. The new handle is the calling process's and has the rights of the old one, of which a user's
+ * must have TOKEN_DUPLICATE.
+ * Owns    the caller closes *NewTokenHandle with ZwClose.
+ * Status  STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT and those of SeFilterToken.
+ *         *NewTokenHandle is NULL then.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwFilterToken(
+    _In_ HANDLE ExistingTokenHandle, _In_ ULONG Flags, _In_opt_ PTOKEN_GROUPS SidsToDisable, _In_opt_ PTOKEN_PRIVILEGES PrivilegesToDelete,
+    _In_opt_ PTOKEN_GROUPS RestrictedSids, _Out_ PHANDLE NewTokenHandle);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtFilterToken(
+    _In_ HANDLE ExistingTokenHandle, _In_ ULONG Flags, _In_opt_ PTOKEN_GROUPS SidsToDisable, _In_opt_ PTOKEN_PRIVILEGES PrivilegesToDelete,
+    _In_opt_ PTOKEN_GROUPS RestrictedSids, _Out_ PHANDLE NewTokenHandle);
+
+/*
+ * ZwCompareTokens: whether two tokens are judged alike: the same SIDs, restriction, restricting SIDs and privileges, enabled or not; level
+ * and type are not compared. A user's handles need TOKEN_QUERY.
+ * Status  STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH; *Equal is FALSE then.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwCompareTokens(
+    _In_ HANDLE FirstTokenHandle, _In_ HANDLE SecondTokenHandle, _Out_ PBOOLEAN Equal);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtCompareTokens(
+    _In_ HANDLE FirstTokenHandle, _In_ HANDLE SecondTokenHandle, _Out_ PBOOLEAN Equal);
+
+/*
+ * ZwPrivilegeCheck: whether a token, of either type, has all privileges of a set in force, or any one (Control); those it has are marked
+ * SE_PRIVILEGE_USED_FOR_ACCESS. The token is asked whoever calls. A user's handle needs TOKEN_QUERY.
+ * Status  STATUS_BAD_IMPERSONATION_LEVEL: it is at level Anonymous. STATUS_INVALID_PARAMETER: far more than there are.
+ *         STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT; *Result is FALSE then.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwPrivilegeCheck(
+    _In_ HANDLE ClientToken, _Inout_ PPRIVILEGE_SET RequiredPrivileges, _Out_ PBOOLEAN Result);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtPrivilegeCheck(
+    _In_ HANDLE ClientToken, _Inout_ PPRIVILEGE_SET RequiredPrivileges, _Out_ PBOOLEAN Result);
+
+/*
+ * ZwAccessCheck: access to an object of the caller's for the token of a client: an impersonation token of level Identification or above. The
+ * token decides whoever calls. A user's handle needs TOKEN_QUERY.
+ * Answer  STATUS_SUCCESS: *AccessStatus says whether all of DesiredAccess is granted, *GrantedAccess what is, *PrivilegeSet by which
+ *         privileges; all zero for none.
+ * Status  STATUS_GENERIC_NOT_MAPPED, STATUS_NO_IMPERSONATION_TOKEN: a primary token. STATUS_BAD_IMPERSONATION_LEVEL,
+ *         STATUS_BUFFER_TOO_SMALL with *PrivilegeSetLength, at least sizeof(PRIVILEGE_SET). STATUS_INVALID_SECURITY_DESCR: malformed, or
+ *         without owner or group. STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT.
+ *         *GrantedAccess is 0 then and *AccessStatus the same status, where Windows leaves both alone.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwAccessCheck(
+    _In_ PSECURITY_DESCRIPTOR SecurityDescriptor, _In_ HANDLE ClientToken, _In_ ACCESS_MASK DesiredAccess, _In_ PGENERIC_MAPPING GenericMapping,
+    _Out_writes_bytes_(*PrivilegeSetLength) PPRIVILEGE_SET PrivilegeSet, _Inout_ PULONG PrivilegeSetLength, _Out_ PACCESS_MASK GrantedAccess, _Out_ PNTSTATUS AccessStatus);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtAccessCheck(
+    _In_ PSECURITY_DESCRIPTOR SecurityDescriptor, _In_ HANDLE ClientToken, _In_ ACCESS_MASK DesiredAccess, _In_ PGENERIC_MAPPING GenericMapping,
+    _Out_writes_bytes_(*PrivilegeSetLength) PPRIVILEGE_SET PrivilegeSet, _Inout_ PULONG PrivilegeSetLength, _Out_ PACCESS_MASK GrantedAccess, _Out_ PNTSTATUS AccessStatus);
+
+/*
+ * ZwAccessCheckByType: the same for types and properties of an object, which may be a principal; the answer is that of the first type.
+ * Status  STATUS_INVALID_PARAMETER: the types are no tree. STATUS_INVALID_SID.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwAccessCheckByType(
+    _In_ PSECURITY_DESCRIPTOR SecurityDescriptor, _In_opt_ PSID PrincipalSelfSid, _In_ HANDLE ClientToken, _In_ ACCESS_MASK DesiredAccess,
+    _In_reads_opt_(ObjectTypeListLength) POBJECT_TYPE_LIST ObjectTypeList, _In_ ULONG ObjectTypeListLength, _In_ PGENERIC_MAPPING GenericMapping,
+    _Out_writes_bytes_(*PrivilegeSetLength) PPRIVILEGE_SET PrivilegeSet, _Inout_ PULONG PrivilegeSetLength, _Out_ PACCESS_MASK GrantedAccess, _Out_ PNTSTATUS AccessStatus);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtAccessCheckByType(
+    _In_ PSECURITY_DESCRIPTOR SecurityDescriptor, _In_opt_ PSID PrincipalSelfSid, _In_ HANDLE ClientToken, _In_ ACCESS_MASK DesiredAccess,
+    _In_reads_opt_(ObjectTypeListLength) POBJECT_TYPE_LIST ObjectTypeList, _In_ ULONG ObjectTypeListLength, _In_ PGENERIC_MAPPING GenericMapping,
+    _Out_writes_bytes_(*PrivilegeSetLength) PPRIVILEGE_SET PrivilegeSet, _Inout_ PULONG PrivilegeSetLength, _Out_ PACCESS_MASK GrantedAccess, _Out_ PNTSTATUS AccessStatus);
+
+/*
+ * ZwAccessCheckByTypeResultList: the same with an answer for each type; one that is refused is told what it would have had of what was
+ * asked for.
+ * Status  STATUS_INVALID_PARAMETER also without types; then nothing is written.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwAccessCheckByTypeResultList(
+    _In_ PSECURITY_DESCRIPTOR SecurityDescriptor, _In_opt_ PSID PrincipalSelfSid, _In_ HANDLE ClientToken, _In_ ACCESS_MASK DesiredAccess,
+    _In_reads_(ObjectTypeListLength) POBJECT_TYPE_LIST ObjectTypeList, _In_ ULONG ObjectTypeListLength, _In_ PGENERIC_MAPPING GenericMapping,
+    _Out_writes_bytes_(*PrivilegeSetLength) PPRIVILEGE_SET PrivilegeSet, _Inout_ PULONG PrivilegeSetLength, _Out_writes_(ObjectTypeListLength) PACCESS_MASK GrantedAccess,
+    _Out_writes_(ObjectTypeListLength) PNTSTATUS AccessStatus);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtAccessCheckByTypeResultList(
+    _In_ PSECURITY_DESCRIPTOR SecurityDescriptor, _In_opt_ PSID PrincipalSelfSid, _In_ HANDLE ClientToken, _In_ ACCESS_MASK DesiredAccess,
+    _In_reads_(ObjectTypeListLength) POBJECT_TYPE_LIST ObjectTypeList, _In_ ULONG ObjectTypeListLength, _In_ PGENERIC_MAPPING GenericMapping,
+    _Out_writes_bytes_(*PrivilegeSetLength) PPRIVILEGE_SET PrivilegeSet, _Inout_ PULONG PrivilegeSetLength, _Out_writes_(ObjectTypeListLength) PACCESS_MASK GrantedAccess,
+    _Out_writes_(ObjectTypeListLength) PNTSTATUS AccessStatus);
+
+/*
+ * ZwAccessCheckAndAuditAlarm: as ZwAccessCheck, for the client that the calling thread acts as, from level Identification on. No record is
+ * kept; *GenerateOnClose says whether the descriptor's audit list wants one of what was granted. The names are looked at for their lengths.
+ * Status  STATUS_NO_IMPERSONATION_TOKEN: the thread acts as nobody. STATUS_PRIVILEGE_NOT_HELD: the user's process lacks SeAuditPrivilege.
+ *         STATUS_INVALID_PARAMETER: a string that is none. The others, and what is written then, as ZwAccessCheck.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwAccessCheckAndAuditAlarm(
+    _In_ PUNICODE_STRING SubsystemName, _In_opt_ PVOID HandleId, _In_ PUNICODE_STRING ObjectTypeName, _In_ PUNICODE_STRING ObjectName,
+    _In_ PSECURITY_DESCRIPTOR SecurityDescriptor, _In_ ACCESS_MASK DesiredAccess, _In_ PGENERIC_MAPPING GenericMapping, _In_ BOOLEAN ObjectCreation,
+    _Out_ PACCESS_MASK GrantedAccess, _Out_ PNTSTATUS AccessStatus, _Out_ PBOOLEAN GenerateOnClose);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtAccessCheckAndAuditAlarm(
+    _In_ PUNICODE_STRING SubsystemName, _In_opt_ PVOID HandleId, _In_ PUNICODE_STRING ObjectTypeName, _In_ PUNICODE_STRING ObjectName,
+    _In_ PSECURITY_DESCRIPTOR SecurityDescriptor, _In_ ACCESS_MASK DesiredAccess, _In_ PGENERIC_MAPPING GenericMapping, _In_ BOOLEAN ObjectCreation,
+    _Out_ PACCESS_MASK GrantedAccess, _Out_ PNTSTATUS AccessStatus, _Out_ PBOOLEAN GenerateOnClose);
+
+/*
+ * ZwAccessCheckByTypeAndAuditAlarm: the same for types. With AUDIT_ALLOW_NO_PRIVILEGE a process without SeAuditPrivilege is answered too, and
+ * no record is wanted.
+ * Status  STATUS_INVALID_PARAMETER also for another AuditType or flag.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwAccessCheckByTypeAndAuditAlarm(
+    _In_ PUNICODE_STRING SubsystemName, _In_opt_ PVOID HandleId, _In_ PUNICODE_STRING ObjectTypeName, _In_ PUNICODE_STRING ObjectName,
+    _In_ PSECURITY_DESCRIPTOR SecurityDescriptor, _In_opt_ PSID PrincipalSelfSid, _In_ ACCESS_MASK DesiredAccess, _In_ AUDIT_EVENT_TYPE AuditType, _In_ ULONG Flags,
+    _In_reads_opt_(ObjectTypeListLength) POBJECT_TYPE_LIST ObjectTypeList, _In_ ULONG ObjectTypeListLength, _In_ PGENERIC_MAPPING GenericMapping,
+    _In_ BOOLEAN ObjectCreation, _Out_ PACCESS_MASK GrantedAccess, _Out_ PNTSTATUS AccessStatus,
+    _Out_ PBOOLEAN GenerateOnClose);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtAccessCheckByTypeAndAuditAlarm(
+    _In_ PUNICODE_STRING SubsystemName, _In_opt_ PVOID HandleId, _In_ PUNICODE_STRING ObjectTypeName, _In_ PUNICODE_STRING ObjectName,
+    _In_ PSECURITY_DESCRIPTOR SecurityDescriptor, _In_opt_ PSID PrincipalSelfSid, _In_ ACCESS_MASK DesiredAccess, _In_ AUDIT_EVENT_TYPE AuditType, _In_ ULONG Flags,
+    _In_reads_opt_(ObjectTypeListLength) POBJECT_TYPE_LIST ObjectTypeList, _In_ ULONG ObjectTypeListLength, _In_ PGENERIC_MAPPING GenericMapping,
+    _In_ BOOLEAN ObjectCreation, _Out_ PACCESS_MASK GrantedAccess, _Out_ PNTSTATUS AccessStatus,
+    _Out_ PBOOLEAN GenerateOnClose);
+
+/* ZwAccessCheckByTypeResultListAndAuditAlarm: the same with an answer for each type. */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwAccessCheckByTypeResultListAndAuditAlarm(
+    _In_ PUNICODE_STRING SubsystemName, _In_opt_ PVOID HandleId, _In_ PUNICODE_STRING ObjectTypeName, _In_ PUNICODE_STRING ObjectName,
+    _In_ PSECURITY_DESCRIPTOR SecurityDescriptor, _In_opt_ PSID PrincipalSelfSid, _In_ ACCESS_MASK DesiredAccess, _In_ AUDIT_EVENT_TYPE AuditType, _In_ ULONG Flags,
+    _In_reads_(ObjectTypeListLength) POBJECT_TYPE_LIST ObjectTypeList, _In_ ULONG ObjectTypeListLength, _In_ PGENERIC_MAPPING GenericMapping,
+    _In_ BOOLEAN ObjectCreation, _Out_writes_(ObjectTypeListLength) PACCESS_MASK GrantedAccess,
+    _Out_writes_(ObjectTypeListLength) PNTSTATUS AccessStatus, _Out_ PBOOLEAN GenerateOnClose);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtAccessCheckByTypeResultListAndAuditAlarm(
+    _In_ PUNICODE_STRING SubsystemName, _In_opt_ PVOID HandleId, _In_ PUNICODE_STRING ObjectTypeName, _In_ PUNICODE_STRING ObjectName,
+    _In_ PSECURITY_DESCRIPTOR SecurityDescriptor, _In_opt_ PSID PrincipalSelfSid, _In_ ACCESS_MASK DesiredAccess, _In_ AUDIT_EVENT_TYPE AuditType, _In_ ULONG Flags,
+    _In_reads_(ObjectTypeListLength) POBJECT_TYPE_LIST ObjectTypeList, _In_ ULONG ObjectTypeListLength, _In_ PGENERIC_MAPPING GenericMapping,
+    _In_ BOOLEAN ObjectCreation, _Out_writes_(ObjectTypeListLength) PACCESS_MASK GrantedAccess,
+    _Out_writes_(ObjectTypeListLength) PNTSTATUS AccessStatus, _Out_ PBOOLEAN GenerateOnClose);
+
+/*
+ * ZwSetInformationProcess: of class ProcessAccessToken, another primary token for a process; the information is a PROCESS_ACCESS_TOKEN. A
+ * user's handles need PROCESS_SET_INFORMATION and TOKEN_ASSIGN_PRIMARY, and the user SeAssignPrimaryTokenPrivilege unless the token was
+ * filtered from that of its own process or from the same as that.
+ * Status  STATUS_INVALID_INFO_CLASS, STATUS_INFO_LENGTH_MISMATCH, STATUS_BAD_TOKEN_TYPE: an impersonation token.
+ *         STATUS_TOKEN_ALREADY_IN_USE: another process has it. STATUS_PRIVILEGE_NOT_HELD, STATUS_ACCESS_DENIED, also for a token of a
+ *         higher trust than the old one; STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH. The process keeps its token then.
+ */
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwSetInformationProcess(
+    _In_ HANDLE ProcessHandle, _In_ PROCESSINFOCLASS ProcessInformationClass, _In_reads_bytes_(ProcessInformationLength) PVOID ProcessInformation,
+    _In_ ULONG ProcessInformationLength);
+_Must_inspect_result_ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtSetInformationProcess(
+    _In_ HANDLE ProcessHandle, _In_ PROCESSINFOCLASS ProcessInformationClass, _In_reads_bytes_(ProcessInformationLength) PVOID ProcessInformation,
+    _In_ ULONG ProcessInformationLength);
 
 /*
  * ZwSetInformationThread: of class ThreadImpersonationToken, as PsAssignImpersonationToken; the information is a HANDLE.

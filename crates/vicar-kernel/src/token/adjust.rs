@@ -1,9 +1,9 @@
 //! Changing a token in place: its privileges and groups.
 
 use vicar_nt::group::Group;
-use vicar_nt::privilege::{LuidAndAttributes, PrivilegeSet};
+use vicar_nt::privilege::{LuidAndAttributes, PrivilegeMask, PrivilegeSet};
 use vicar_nt::token::{self as value, GroupChange, PowerfulPrivileges, TokenState};
-use vicar_nt::{NtStatus, Sid};
+use vicar_nt::{NtStatus, Privilege, Sid};
 
 use super::Token;
 use crate::policy::Profile;
@@ -18,9 +18,18 @@ pub struct PrivilegesAdjusted {
     pub changed: bool,
     /// The privileges before.
     pub previous: PrivilegeSet,
+    /// The privileges since.
+    pub now: PrivilegeSet,
 }
 
 impl PrivilegesAdjusted {
+    /// Returns the privileges that are different since or gone, as they were.
+    pub fn changed_since(&self) -> PrivilegeSet {
+        let differing = self.previous.entries().filter(|before| !self.now.entries().any(|after| after == *before));
+        let differing = differing.filter_map(|before| Privilege::from_luid(before.luid));
+        self.previous.retain(differing.fold(PrivilegeMask::NONE, PrivilegeMask::with))
+    }
+
     /// Returns `STATUS_SUCCESS` or `STATUS_NOT_ALL_ASSIGNED`, which is a success too.
     pub const fn status(&self) -> NtStatus {
         if self.all_assigned { NtStatus::SUCCESS } else { NtStatus::NOT_ALL_ASSIGNED }
@@ -72,15 +81,34 @@ impl Token {
         changes: &[LuidAndAttributes],
         room: usize,
     ) -> Result<PrivilegesAdjusted, NtStatus> {
+        self.adjust_privileges_if(changes, |adjusted| adjusted.changed_since().entries().count() <= room)
+    }
+
+    /// Like [`Token::adjust_privileges`] for a caller that says whether it has room for the state before.
+    ///
+    /// # Inputs
+    /// - `fits`: is shown what the change would do, before anybody sees it, in the critical section of the change.
+    ///
+    /// # Errors
+    /// - `STATUS_BUFFER_TOO_SMALL` when it does not fit; nothing is changed then.
+    pub fn adjust_privileges_if(
+        &self,
+        changes: &[LuidAndAttributes],
+        fits: impl FnOnce(&PrivilegesAdjusted) -> bool,
+    ) -> Result<PrivilegesAdjusted, NtStatus> {
         let powerful = self.powerful();
-        self.modify(|state| {
-            let adjusted = state.adjust_privileges(changes, powerful);
-            if changed_count(&adjusted) > room {
-                return (None, Err(NtStatus::BUFFER_TOO_SMALL));
-            }
-            let (replacement, answer) = privileges_answer(adjusted);
-            (replacement, Ok(answer))
-        })
+        self.modify(|state| if_it_fits(privileges_answer(state.adjust_privileges(changes, powerful)), fits))
+    }
+
+    /// Like [`Token::disable_all_privileges`] for a caller that says whether it has room for the state before.
+    ///
+    /// # Errors
+    /// - as for [`Token::adjust_privileges_if`].
+    pub fn disable_all_privileges_if(
+        &self,
+        fits: impl FnOnce(&PrivilegesAdjusted) -> bool,
+    ) -> Result<PrivilegesAdjusted, NtStatus> {
+        self.modify(|state| if_it_fits(privileges_answer(state.disable_all_privileges()), fits))
     }
 
     /// Disables every privilege.
@@ -104,11 +132,24 @@ impl Token {
     #[doc(alias = "NtAdjustGroupsToken")]
     #[doc(alias = "AdjustTokenGroups")]
     pub fn adjust_groups(&self, changes: &[(Sid, GroupChange)]) -> Result<GroupsAdjusted, NtStatus> {
+        self.adjust_groups_if(changes, |_| true)
+    }
+
+    /// Like [`Token::adjust_groups`] for a caller that says whether it has room for the state before.
+    ///
+    /// # Inputs
+    /// - `fits`: is shown what the change would do, before anybody sees it, in the critical section of the change.
+    ///
+    /// # Errors
+    /// - as for [`Token::adjust_groups`].
+    /// - `STATUS_BUFFER_TOO_SMALL` when it does not fit; nothing is changed then.
+    pub fn adjust_groups_if(
+        &self,
+        changes: &[(Sid, GroupChange)],
+        fits: impl FnOnce(&GroupsAdjusted) -> bool,
+    ) -> Result<GroupsAdjusted, NtStatus> {
         self.modify(|state| match state.adjust_groups(changes) {
-            Ok(adjusted) => {
-                let (replacement, answer) = groups_answer(adjusted);
-                (replacement, Ok(answer))
-            }
+            Ok(adjusted) => if_it_fits(groups_answer(adjusted), fits),
             Err(status) => (None, Err(status)),
         })
     }
@@ -119,6 +160,14 @@ impl Token {
     /// `NtAdjustGroupsToken` with `ResetToDefault`.
     pub fn reset_groups(&self) -> GroupsAdjusted {
         self.modify(|state| groups_answer(state.reset_groups()))
+    }
+
+    /// Like [`Token::reset_groups`] for a caller that says whether it has room for the state before.
+    ///
+    /// # Errors
+    /// - `STATUS_BUFFER_TOO_SMALL` when it does not fit; nothing is changed then.
+    pub fn reset_groups_if(&self, fits: impl FnOnce(&GroupsAdjusted) -> bool) -> Result<GroupsAdjusted, NtStatus> {
+        self.modify(|state| if_it_fits(groups_answer(state.reset_groups()), fits))
     }
 
     /// Whether powerful privileges need high integrity; there was no integrity before Vista.
@@ -132,7 +181,8 @@ impl Token {
 
 fn privileges_answer(adjusted: value::Adjusted) -> (Option<TokenState>, PrivilegesAdjusted) {
     let value::Adjusted { state, all_assigned, changed, previous } = adjusted;
-    (changed.then_some(state), PrivilegesAdjusted { all_assigned, changed, previous })
+    let now = state.privileges();
+    (changed.then_some(state), PrivilegesAdjusted { all_assigned, changed, previous, now })
 }
 
 fn groups_answer(adjusted: value::AdjustedGroups) -> (Option<TokenState>, GroupsAdjusted) {
@@ -140,7 +190,10 @@ fn groups_answer(adjusted: value::AdjustedGroups) -> (Option<TokenState>, Groups
     (changed.then_some(state), GroupsAdjusted { all_assigned, changed, previous })
 }
 
-fn changed_count(adjusted: &value::Adjusted) -> usize {
-    let now = adjusted.state.privileges();
-    adjusted.previous.entries().filter(|before| !now.entries().any(|after| after == *before)).count()
+/// Keeps a change to itself when its caller has no room for what was before.
+fn if_it_fits<A>(
+    (replacement, answer): (Option<TokenState>, A),
+    fits: impl FnOnce(&A) -> bool,
+) -> (Option<TokenState>, Result<A, NtStatus>) {
+    if fits(&answer) { (replacement, Ok(answer)) } else { (None, Err(NtStatus::BUFFER_TOO_SMALL)) }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use vicar_nt::descriptor::Descriptor;
 use vicar_nt::{ImpersonationLevel, NtStatus, Sid};
 
 use super::{Blueprint, Snapshot, Token, TokenKind, TokenRef};
@@ -73,6 +74,28 @@ impl TokenRef {
     #[doc(alias = "DuplicateTokenEx")]
     #[track_caller]
     pub fn duplicate(&self, wanted: Duplicate) -> Result<Self, NtStatus> {
+        self.may_become(wanted)?;
+        self.duplicate_as(wanted, None)
+    }
+
+    /// Like [`TokenRef::duplicate`], and who may open the copy is said by a descriptor that `protect` makes.
+    ///
+    /// # Errors
+    /// - as for [`TokenRef::duplicate`], and those of `protect`, which is asked when the levels allow the copy.
+    ///
+    /// # NT
+    /// `NtDuplicateToken` with a security descriptor in the attributes of the new object.
+    #[track_caller]
+    pub fn duplicate_protected(
+        &self,
+        wanted: Duplicate,
+        protect: impl FnOnce() -> Result<Descriptor, NtStatus>,
+    ) -> Result<Self, NtStatus> {
+        self.may_become(wanted)?;
+        self.duplicate_as(wanted, Some(protect()?))
+    }
+
+    fn may_become(&self, wanted: Duplicate) -> Result<(), NtStatus> {
         if let Some(own) = self.level() {
             if wanted.level.is_some_and(|level| level > own) {
                 return Err(NtStatus::BAD_IMPERSONATION_LEVEL);
@@ -81,6 +104,11 @@ impl TokenRef {
                 return Err(NtStatus::BAD_IMPERSONATION_LEVEL);
             }
         }
+        Ok(())
+    }
+
+    #[track_caller]
+    fn duplicate_as(&self, wanted: Duplicate, descriptor: Option<Descriptor>) -> Result<Self, NtStatus> {
         let kind = match wanted.kind {
             DuplicateKind::Primary => TokenKind::Primary,
             DuplicateKind::Impersonation => TokenKind::Impersonation(wanted.level.or(self.level()).unwrap_or({
@@ -95,7 +123,7 @@ impl TokenRef {
             Reach::AllHeld => source,
             Reach::EffectiveOnly => self.stripped(&source),
         };
-        self.copy(kind, snapshot)
+        self.copy(kind, snapshot, descriptor)
     }
 
     /// Makes an impersonation copy at `level`, as the kernel does for its own use.
@@ -124,7 +152,7 @@ impl TokenRef {
         let source = self.state();
         let state = source.state.with_trust(trust);
         let snapshot = Snapshot::new(self.system().next_number(), source.modified_id, source.origin, state);
-        self.copy(TokenKind::Impersonation(level), Arc::new(snapshot))
+        self.copy(TokenKind::Impersonation(level), Arc::new(snapshot), None)
     }
 
     /// Returns the part of a state that is in effect; the same snapshot when nothing needs stripping.
@@ -137,9 +165,10 @@ impl TokenRef {
     }
 
     #[track_caller]
-    fn copy(&self, kind: TokenKind, snapshot: Arc<Snapshot>) -> Result<Self, NtStatus> {
-        let charge = Token::charge(self.system(), &snapshot.state)?;
-        let blueprint = Blueprint { parent_id: self.parent_id, source: self.source, kind, snapshot, descriptor: None };
+    fn copy(&self, kind: TokenKind, snapshot: Arc<Snapshot>, descriptor: Option<Descriptor>) -> Result<Self, NtStatus> {
+        let more = descriptor.as_ref().map_or(0, |descriptor| descriptor.as_bytes().len());
+        let charge = Token::charge_with(self.system(), &snapshot.state, more)?;
+        let blueprint = Blueprint { parent_id: self.parent_id, source: self.source, kind, snapshot, descriptor };
         Ok(Token::assemble(self.system(), self.hold.again(), charge, blueprint))
     }
 }

@@ -38,6 +38,7 @@ pub use adjust::{GroupsAdjusted, PrivilegesAdjusted};
 pub use claims::serialise as serialise_claims;
 pub use duplicate::{Duplicate, DuplicateKind};
 pub use filter::parse_filter_flags;
+pub use protect::descriptor_of_new;
 pub use query::{Info, InfoClass};
 use reference::Home;
 pub(crate) use reference::Spare;

@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 
-use vicar_nt::descriptor::Descriptor;
+use vicar_nt::assign::{AssignFlags, NewObject, ObjectKind, assign_by};
+use vicar_nt::check::AccessMode;
+use vicar_nt::descriptor::{Descriptor, DescriptorRef};
 use vicar_nt::token::TokenState;
-use vicar_nt::{NtStatus, Sid, sddl};
+use vicar_nt::{GenericMapping, NtStatus, Sid, sddl};
 
 use super::{Blueprint, Token, TokenKind, TokenRef};
 use crate::impersonate::Impersonation;
 use crate::qos::Reach;
+use crate::subject::SubjectContext;
 
 impl Token {
     /// Returns who may open this token.
@@ -56,6 +59,46 @@ impl TokenRef {
         };
         Ok(Token::assemble(self.system(), self.hold.again(), charge, blueprint))
     }
+}
+
+/// Makes the descriptor of a new token from the one that its maker asks for, or a part of one.
+///
+/// What is not asked for is the maker's: owner, group and default access list of its token. Unless it asks for another
+/// label, nobody below the maker's integrity level may read or change the token.
+///
+/// # Errors
+/// - `STATUS_BAD_IMPERSONATION_LEVEL` when a user's request is made for a client that may not act.
+/// - `STATUS_INVALID_OWNER`, `STATUS_INVALID_PRIMARY_GROUP`, `STATUS_PRIVILEGE_NOT_HELD` when a user asks for an owner that
+///   is not its own to give, audit entries or a label above its own; the kernel may ask for all of these.
+///
+/// # Source
+/// OBJECT_ATTRIBUTES (page), ZwDuplicateToken (ntifs.h page); MS-DTYP 2.5.3.4.
+pub fn descriptor_of_new(
+    asked: DescriptorRef<'_>,
+    maker: &SubjectContext,
+    mode: AccessMode,
+) -> Result<Descriptor, NtStatus> {
+    let token = match mode {
+        AccessMode::User => maker.for_authorisation()?,
+        AccessMode::Kernel => maker.effective_token_unchecked(),
+    };
+    let (state, server) = (token.state(), maker.primary().state());
+    let label = AssignFlags::MACL_NO_WRITE_UP | AssignFlags::MACL_NO_READ_UP | AssignFlags::MACL_NO_EXECUTE_UP;
+    let flags = match mode {
+        AccessMode::User => label,
+        AccessMode::Kernel => label | AssignFlags::AVOID_PRIVILEGE_CHECK | AssignFlags::AVOID_OWNER_CHECK,
+    };
+    let new = NewObject {
+        parent: None,
+        creator: Some(asked),
+        token: &state,
+        kind: ObjectKind::Leaf,
+        flags,
+        object_types: &[],
+        mapping: GenericMapping::TOKEN,
+        server: Some(server.default_owner()),
+    };
+    assign_by(&new, token.system().policy().readings)
 }
 
 /// Owner, group and the entries of those who always have every right.

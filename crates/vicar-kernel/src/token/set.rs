@@ -161,8 +161,20 @@ impl TokenRef {
     #[doc(alias = "NtSetInformationToken")]
     #[doc(alias = "SetTokenInformation")]
     pub fn set_information(&self, caller: &SubjectContext, setting: Setting) -> Result<(), NtStatus> {
-        if let Some(privilege) = requirement(setting.class())?.privilege {
-            demand(caller, privilege)?;
+        self.set_if(setting, |privilege| holds(caller, privilege))
+    }
+
+    /// Sets one value for the kernel, which holds every privilege.
+    ///
+    /// # Errors
+    /// - as for [`TokenRef::set_information`], without `STATUS_PRIVILEGE_NOT_HELD`.
+    pub fn set_information_unchecked(&self, setting: Setting) -> Result<(), NtStatus> {
+        self.set_if(setting, |_| true)
+    }
+
+    fn set_if(&self, setting: Setting, holds: impl Fn(Privilege) -> bool) -> Result<(), NtStatus> {
+        if requirement(setting.class())?.privilege.is_some_and(|privilege| !holds(privilege)) {
+            return Err(NtStatus::PRIVILEGE_NOT_HELD);
         }
         match setting {
             Setting::Owner(owner) => self.set(|state| state.with_default_owner(owner)),
@@ -170,7 +182,7 @@ impl TokenRef {
             Setting::DefaultDacl(acl) => self.set_default_dacl(acl),
             Setting::SessionId(session) => self.set(|state| Ok(state.with_session(session))),
             Setting::IntegrityLevel(level) => {
-                let may_raise = holds(caller, Privilege::Tcb);
+                let may_raise = holds(Privilege::Tcb);
                 self.set(|state| {
                     if state.integrity().is_none_or(|own| level > own) && !may_raise {
                         return Err(NtStatus::PRIVILEGE_NOT_HELD);
@@ -221,10 +233,6 @@ impl Token {
             Err(status) => (None, Err(status)),
         })
     }
-}
-
-fn demand(caller: &SubjectContext, privilege: Privilege) -> Result<(), NtStatus> {
-    if holds(caller, privilege) { Ok(()) } else { Err(NtStatus::PRIVILEGE_NOT_HELD) }
 }
 
 /// Acting as the system is asked of the process, everything else of whomever the caller acts as.

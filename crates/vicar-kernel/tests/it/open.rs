@@ -266,6 +266,30 @@ fn t127_without_a_desired_access_the_copy_has_the_rights_of_the_handle() {
 }
 
 #[test]
+fn a_copy_can_be_opened_by_whom_its_maker_names() {
+    let world = World::new();
+    let (source, caller) = handle(&world, Who::A, &[right::DUPLICATE, right::QUERY]);
+    let asked = vicar_nt::sddl::parse("G:BUD:(A;;0xf01ff;;;SY)", None).unwrap();
+    let query = Some(ask(&[right::QUERY]));
+    let refused = source.duplicate_protected(&caller, query, IMP_COPY, asked.as_ref()).map(drop);
+    assert_eq!(refused, Err(NtStatus::ACCESS_DENIED), "the maker did not name itself");
+    let copy = source.duplicate_protected(&caller, None, IMP_COPY, asked.as_ref()).unwrap();
+    let descriptor = copy.token_unchecked().descriptor().unwrap();
+    assert_eq!(descriptor.as_ref().owner().unwrap(), user_a().as_ref(), "the rest is the maker's");
+    let audited = vicar_nt::sddl::parse("G:BUS:(AU;SA;0x8;;;WD)", None).unwrap();
+    let refused = source.duplicate_protected(&caller, None, IMP_COPY, audited.as_ref()).map(drop);
+    assert_eq!(refused, Err(NtStatus::PRIVILEGE_NOT_HELD));
+    let other = vicar_nt::sddl::parse("O:SYG:BU", None).unwrap();
+    let refused = source.duplicate_protected(&caller, None, IMP_COPY, other.as_ref()).map(drop);
+    assert_eq!(refused, Err(NtStatus::INVALID_OWNER));
+    let groupless = vicar_nt::sddl::parse("D:(A;;0xf01ff;;;SY)", None).unwrap();
+    let refused = source.duplicate_protected(&caller, None, IMP_COPY, groupless.as_ref()).map(drop);
+    assert_eq!(refused, Err(NtStatus::INVALID_PRIMARY_GROUP), "this maker has none to give");
+    let made = vicar_kernel::token::descriptor_of_new(other.as_ref(), &caller, AccessMode::Kernel).unwrap();
+    assert_eq!(made.as_ref().owner().unwrap(), well_known::LOCAL_SYSTEM.as_ref());
+}
+
+#[test]
 fn t128_each_operation_asks_for_its_right() {
     let world = World::new();
     let (weak, caller) = handle(&world, Who::A, &[right::QUERY]);

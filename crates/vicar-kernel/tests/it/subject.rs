@@ -1,11 +1,12 @@
 //! 6.G: subject contexts, and what each level may decide.
 
+use vicar_kernel::access::{Answers, ServerAccess};
 use vicar_kernel::subject::LockedSubject;
 use vicar_kernel::{ClientContext, SubjectContext};
-use vicar_nt::check::{AccessMode, AccessRequest, Api, decide};
+use vicar_nt::check::{AccessMode, AccessRequest, Api, ObjectType, decide};
 use vicar_nt::descriptor::{Descriptor, DescriptorRef};
 use vicar_nt::privilege::{LuidAndAttributes, Need, PrivilegeAttributes, check_token};
-use vicar_nt::{AccessMask, GenericMapping, ImpersonationLevel, Luid, NtStatus, Privilege, RequestedMask};
+use vicar_nt::{AccessMask, GenericMapping, ImpersonationLevel, Luid, NtStatus, Privilege, RequestedMask, sddl};
 
 use crate::fixture::{Anonymous, Delegation, Identification, Imp, Local, STATIC, Who, World, terms, user_a, user_b};
 
@@ -242,6 +243,43 @@ fn t158_a_servers_own_check_takes_an_impersonation_token_from_identification_on(
         (Ok(AccessMask::truncate(0x1)), Ok(AccessMask::truncate(0x1)))
     );
     assert_eq!(ask(&at(Imp), RequestedMask(0x8000_0000)), Err(NtStatus::GENERIC_NOT_MAPPED));
+}
+
+/// A server asks about three types of an object: the second may be written by whom the object is about.
+#[test]
+fn a_server_is_answered_for_each_type_and_told_which_privileges_it_took() {
+    let world = World::new();
+    let guid = |byte: u8| vicar_nt::Guid([byte; 16]);
+    let text = "O:SYG:SYD:(A;;0x1;;;WD)(OA;;0x2;02020202-0202-0202-0202-020202020202;;PS)S:(AU;SA;0x2;;;WD)";
+    let descriptor = sddl::parse(text, None).unwrap();
+    let types: Vec<ObjectType> =
+        [(0, 1), (1, 2), (1, 3)].map(|(level, byte)| ObjectType { level, guid: guid(byte) }).to_vec();
+    let user = user_b();
+    let asked = |desired| ServerAccess {
+        descriptor: Some(descriptor.as_ref()),
+        desired,
+        mapping: GenericMapping::FILE,
+        object_types: &types,
+        self_sid: Some(user.as_ref()),
+        readings: vicar_nt::Readings::empty(),
+    };
+    let subject = LockedSubject::of_token(&world.imp(Who::B, Identification));
+    assert_eq!(subject.may_be_asked_about(RequestedMask(0x1000_0000)), Err(NtStatus::GENERIC_NOT_MAPPED));
+    let answer = subject.answer_server(&asked(RequestedMask(3)), Answers::Each).unwrap();
+    let told: Vec<_> = answer.nodes.iter().map(|node| (node.status.is_success(), node.granted.bits())).collect();
+    assert_eq!(told, [(false, 1), (true, 3), (false, 1)]);
+    assert!(answer.is_recorded && answer.privileges.is_empty());
+    let whole = subject.answer_server(&asked(RequestedMask(1)), Answers::Whole).unwrap();
+    assert_eq!((whole.nodes.len(), whole.nodes[0].granted.bits(), whole.is_recorded), (1, 1, false));
+    let nothing = subject.answer_server(&asked(RequestedMask(0)), Answers::Each).unwrap();
+    assert!(nothing.nodes.iter().all(|node| node.status == NtStatus::ACCESS_DENIED));
+    let primary = LockedSubject::of_token(&world.token(Who::B));
+    let refused = primary.answer_server(&asked(RequestedMask(1)), Answers::Whole).unwrap_err();
+    assert_eq!(refused, NtStatus::NO_IMPERSONATION_TOKEN);
+    assert_eq!(primary.may_be_asked_about(RequestedMask(1)), Err(NtStatus::NO_IMPERSONATION_TOKEN));
+    let anonymous = LockedSubject::of_token(&world.imp(Who::B, Anonymous));
+    assert_eq!(anonymous.may_be_asked_about(RequestedMask(1)), Err(BAD));
+    assert_eq!(subject.may_be_asked_about(RequestedMask(1)), Ok(()));
 }
 
 #[test]

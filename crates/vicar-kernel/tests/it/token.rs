@@ -164,6 +164,30 @@ fn t140_without_room_for_the_previous_state_nothing_changes() {
 }
 
 #[test]
+fn what_would_change_is_shown_before_it_does() {
+    let world = World::new();
+    let token = world.token(Who::A);
+    let changes = [enabled(Privilege::Shutdown), enabled(Privilege::ChangeNotify)];
+    let mut seen = 0;
+    let refused = token.adjust_privileges_if(&changes, |would| {
+        seen = would.changed_since().entries().count();
+        false
+    });
+    assert_eq!((refused, seen), (Err(NtStatus::BUFFER_TOO_SMALL), 1));
+    assert!(!token.state().privileges().is_enabled(Privilege::Shutdown));
+    let done = token.adjust_privileges_if(&changes, |_| true).unwrap();
+    let before: Vec<_> = done.changed_since().entries().collect();
+    assert_eq!((before.len(), before[0].luid), (1, Privilege::Shutdown.luid()));
+    assert!(!done.changed_since().is_enabled(Privilege::Shutdown) && done.now.is_enabled(Privilege::Shutdown));
+    let state = token.state_id();
+    assert_eq!(token.disable_all_privileges_if(|_| false).unwrap_err(), NtStatus::BUFFER_TOO_SMALL);
+    assert_eq!(token.reset_groups_if(|_| false).unwrap_err(), NtStatus::BUFFER_TOO_SMALL);
+    assert_eq!(token.adjust_groups_if(&[], |_| false).unwrap_err(), NtStatus::BUFFER_TOO_SMALL);
+    assert_eq!(token.state_id(), state);
+    assert!(token.disable_all_privileges_if(|would| would.changed).unwrap().changed);
+}
+
+#[test]
 fn t141_adjusting_to_the_present_state_changes_no_identifier() {
     let world = World::new();
     let token = world.token(Who::A);

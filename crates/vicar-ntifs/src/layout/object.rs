@@ -22,3 +22,16 @@ pub struct OBJECT_ATTRIBUTES {
     /// A `SECURITY_QUALITY_OF_SERVICE`, or null.
     pub SecurityQualityOfService: PVOID,
 }
+
+/// What the primary token of a process is replaced with.
+///
+/// # Source
+/// ntddk.h, `PROCESS_ACCESS_TOKEN`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PROCESS_ACCESS_TOKEN {
+    /// A handle to the new token.
+    pub Token: HANDLE,
+    /// A handle to the first thread of the process; not looked at.
+    pub Thread: HANDLE,
+}

@@ -3,6 +3,7 @@
 use std::ptr::null_mut;
 
 use vicar_kernel::token::parse_filter_flags;
+use vicar_nt::privilege::{LuidAndAttributes, PrivilegeAttributes};
 use vicar_nt::token::Filter;
 use vicar_nt::{Group, GroupAttributes, Luid, NtStatus, Sid};
 
@@ -54,13 +55,19 @@ pub(crate) fn entries(call: &Call, list: *const SID_AND_ATTRIBUTES, count: u32) 
         .collect()
 }
 
-/// Reads a list of privileges.
-fn privileges(list: *const TOKEN_PRIVILEGES) -> Result<Vec<Luid>, NtStatus> {
+/// Reads a list of privileges with attributes.
+///
+/// # Errors
+/// - `STATUS_INVALID_PARAMETER` for far too many.
+pub(crate) fn privileges(list: *const TOKEN_PRIVILEGES) -> Result<Vec<LuidAndAttributes>, NtStatus> {
     let entries: *const LUID_AND_ATTRIBUTES = list.wrapping_byte_add(4).cast();
     (0..count(list.cast())?)
         .map(|index| {
             let entry = ptr::read_at(entries, index).ok_or(NtStatus::INVALID_PARAMETER)?;
-            Ok(convert::from_luid(entry.Luid))
+            Ok(LuidAndAttributes {
+                luid: convert::from_luid(entry.Luid),
+                attributes: PrivilegeAttributes::from_bits_retain(entry.Attributes),
+            })
         })
         .collect()
 }
@@ -95,7 +102,7 @@ pub unsafe extern "system" fn SeFilterToken(
         let token = look(call, ExistingToken)?;
         // The attributes of these are not looked at.
         let disable: Vec<Sid> = groups(call, SidsToDisable)?.into_iter().map(|group| group.sid).collect();
-        let delete = privileges(PrivilegesToDelete)?;
+        let delete: Vec<Luid> = privileges(PrivilegesToDelete)?.into_iter().map(|entry| entry.luid).collect();
         let restrict = groups(call, RestrictedSids)?;
         let flags = parse_filter_flags(token.system().profile(), Flags)?;
         let made = token.filter(&Filter { flags, disable: &disable, delete: &delete, restrict: &restrict })?;

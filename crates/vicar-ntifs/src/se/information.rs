@@ -177,7 +177,7 @@ fn integrity(level: IntegrityLevel) -> Group {
 ///
 /// # Errors
 /// - as for [`handle::insert`], for the linked token.
-fn marshal(call: &Call, info: &Info, base: usize, table: Table) -> Result<Vec<u8>, NtStatus> {
+pub(crate) fn marshal(call: &Call, info: &Info, base: usize, table: Table) -> Result<Vec<u8>, NtStatus> {
     let mut block = Block::new(base, 0);
     match info {
         Info::Sid(group) => {

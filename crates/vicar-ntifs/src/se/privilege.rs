@@ -27,6 +27,35 @@ fn entries(set: *mut PRIVILEGE_SET) -> *mut LUID_AND_ATTRIBUTES {
     set.wrapping_byte_add(8).cast()
 }
 
+/// The privileges that a caller asks about.
+pub(crate) struct Required {
+    pub(crate) wanted: Vec<LuidAndAttributes>,
+    pub(crate) need: Need,
+}
+
+impl Required {
+    /// Reads a set; `None` for null and for far more privileges than there are.
+    pub(crate) fn read(set: *mut PRIVILEGE_SET) -> Option<Self> {
+        let head: *const ULONG = set.cast_const().cast();
+        let (count, control) = (ptr::read(head).filter(|count| *count <= MOST)?, ptr::read_at(head, 1)?);
+        let wanted = (0..usize::try_from(count).unwrap_or(0)).filter_map(|index| ptr::read_at(entries(set), index));
+        let wanted = wanted.map(|entry| LuidAndAttributes {
+            luid: convert::from_luid(entry.Luid),
+            attributes: PrivilegeAttributes::from_bits_retain(entry.Attributes),
+        });
+        let need = if control & ALL_NECESSARY == 0 { Need::Any } else { Need::All };
+        Some(Self { wanted: wanted.collect(), need })
+    }
+
+    /// Marks those that are in force in the caller's set.
+    pub(crate) fn write_back(&self, set: *mut PRIVILEGE_SET) {
+        for (index, entry) in self.wanted.iter().enumerate() {
+            let entry = LUID_AND_ATTRIBUTES { Luid: convert::luid(entry.luid), Attributes: entry.attributes.bits() };
+            ptr::write_at(entries(set), index, entry);
+        }
+    }
+}
+
 /// Says whether privileges are in force for a subject context, and marks those that are.
 ///
 /// # Safety
@@ -43,32 +72,16 @@ pub unsafe extern "system" fn SePrivilegeCheck(
 ) -> BOOLEAN {
     enter(&CHECK, |call| {
         flow::checks(call, AccessMode);
-        let head: *const ULONG = RequiredPrivileges.cast_const().cast();
-        let (Some(count), Some(control)) = (ptr::read(head), ptr::read_at(head, 1)) else {
+        if RequiredPrivileges.is_null() {
             call.report(Rule::NullArgument, "RequiredPrivileges is NULL");
-            return 0;
-        };
-        if count > MOST {
-            return 0;
         }
-        let entries = entries(RequiredPrivileges);
-        let count = usize::try_from(count).unwrap_or(0);
-        let mut wanted: Vec<LuidAndAttributes> = (0..count)
-            .filter_map(|index| ptr::read_at(entries, index))
-            .map(|entry| LuidAndAttributes {
-                luid: convert::from_luid(entry.Luid),
-                attributes: PrivilegeAttributes::from_bits_retain(entry.Attributes),
-            })
-            .collect();
-        let need = if control & ALL_NECESSARY == 0 { Need::Any } else { Need::All };
+        let Some(mut set) = Required::read(RequiredPrivileges) else { return 0 };
         let mode = convert::mode(AccessMode);
-        let holds = subject::view(call, SubjectContext, |subject| subject.privilege_check(&mut wanted, need, mode));
+        let holds =
+            subject::view(call, SubjectContext, |subject| subject.privilege_check(&mut set.wanted, set.need, mode));
         let Some(holds) = holds else { return 0 };
         flow::answers_by_level(call, SubjectContext);
-        for (index, entry) in wanted.iter().enumerate() {
-            let entry = LUID_AND_ATTRIBUTES { Luid: convert::luid(entry.luid), Attributes: entry.attributes.bits() };
-            ptr::write_at(entries, index, entry);
-        }
+        set.write_back(RequiredPrivileges);
         u8::from(holds)
     })
 }

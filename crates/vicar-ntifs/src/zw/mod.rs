@@ -6,18 +6,26 @@
 
 use std::ptr::null_mut;
 
-use vicar_nt::NtStatus;
+use vicar_kernel::{Qos, TokenHandle, TokenRef};
 use vicar_nt::check::AccessMode;
+use vicar_nt::{AccessMask, NtStatus};
 
 use crate::convert;
 use crate::current;
 use crate::entry::Call;
 use crate::handle::{OBJ_KERNEL_HANDLE, Table};
-use crate::layout::HANDLE;
-use crate::ptr;
+use crate::layout::{HANDLE, SECURITY_QUALITY_OF_SERVICE};
+use crate::ptr::{self, Plain};
 use crate::verifier::Rule;
 use crate::world;
 
+pub(crate) mod access;
+pub(crate) mod adjust;
+pub(crate) mod audit;
+pub(crate) mod filter;
+pub(crate) mod process;
+pub(crate) mod question;
+pub(crate) mod setting;
 pub(crate) mod thread;
 pub(crate) mod token;
 
@@ -41,6 +49,57 @@ pub(crate) fn probe<T>(call: &Call, at: *const T, mode: AccessMode) -> Result<()
         return Err(NtStatus::ACCESS_VIOLATION);
     }
     if ptr::is_aligned(at) { Ok(()) } else { Err(NtStatus::DATATYPE_MISALIGNMENT) }
+}
+
+/// Tests an output that may be left out.
+///
+/// # Errors
+/// - `STATUS_DATATYPE_MISALIGNMENT`.
+pub(crate) fn probe_optional<T>(call: &Call, at: *const T, mode: AccessMode) -> Result<(), NtStatus> {
+    if at.is_null() { Ok(()) } else { probe(call, at, mode) }
+}
+
+/// Reads what a caller points to, once.
+///
+/// # Errors
+/// - as for [`probe`].
+pub(crate) fn capture<T: Plain>(call: &Call, from: *const T, mode: AccessMode) -> Result<T, NtStatus> {
+    probe(call, from, mode)?;
+    ptr::read(from).ok_or(NtStatus::ACCESS_VIOLATION)
+}
+
+/// Reads a quality of service.
+///
+/// # Errors
+/// - as for [`probe`].
+/// - `STATUS_INVALID_PARAMETER` for a length that is not the structure's. Whether the level is one is tested later.
+pub(crate) fn quality(
+    call: &Call,
+    from: *const SECURITY_QUALITY_OF_SERVICE,
+    mode: AccessMode,
+) -> Result<[u8; Qos::SIZE], NtStatus> {
+    let wire = capture(call, from, mode)?;
+    if wire.Length != 12 {
+        return Err(NtStatus::INVALID_PARAMETER);
+    }
+    let [l0, l1, l2, l3] = wire.ImpersonationLevel.to_le_bytes();
+    Ok([12, 0, 0, 0, l0, l1, l2, l3, wire.ContextTrackingMode, wire.EffectiveOnly, 0, 0])
+}
+
+/// Returns the token of a handle that has the rights; the kernel is not asked for any.
+///
+/// # Errors
+/// - `STATUS_ACCESS_DENIED`.
+pub(crate) fn held(opened: &TokenHandle, rights: AccessMask, mode: AccessMode) -> Result<&TokenRef, NtStatus> {
+    match mode {
+        AccessMode::Kernel => Ok(opened.token_unchecked()),
+        AccessMode::User => opened.demand(rights),
+    }
+}
+
+/// Answers with a status that says more than that it was done.
+pub(crate) fn answer(status: NtStatus) -> Result<(), NtStatus> {
+    if status == NtStatus::SUCCESS { Ok(()) } else { Err(status) }
 }
 
 /// Says in whose table a handle goes.

@@ -3,19 +3,21 @@
 use vicar_kernel::handle::OpenAs;
 use vicar_kernel::nt::{THREAD_IMPERSONATION_TOKEN, check_thread_token_length};
 use vicar_kernel::object::thread_right;
-use vicar_kernel::{Profile, Qos};
+use vicar_kernel::policy::ThreadQuery;
+use vicar_kernel::{Profile, Qos, ThreadRef};
 use vicar_nt::check::AccessMode;
 use vicar_nt::{AccessMask, NtStatus, RequestedMask};
 
-use super::{previous_mode, probe, store, table};
+use super::{capture, previous_mode, probe, quality, store, table};
 use crate::current;
 use crate::entry::{Call, Routine, enter_status, routine};
 use crate::handle;
 use crate::layout::{ACCESS_MASK, BOOLEAN, HANDLE, NTSTATUS, PVOID, SECURITY_QUALITY_OF_SERVICE, ULONG};
-use crate::ptr;
 use crate::verifier::flow;
 use crate::world;
 
+static ZW_OPEN_OWN: Routine = routine!(ZwOpenThreadToken, PASSIVE_LEVEL, "ZwOpenThreadToken (ntifs.h page)");
+static NT_OPEN_OWN: Routine = routine!(NtOpenThreadToken, PASSIVE_LEVEL, "NtOpenThreadToken (ntifs.h page)");
 static ZW_OPEN: Routine = routine!(ZwOpenThreadTokenEx, PASSIVE_LEVEL, "ZwOpenThreadTokenEx (ntifs.h page)");
 static NT_OPEN: Routine = routine!(NtOpenThreadTokenEx, PASSIVE_LEVEL, "NtOpenThreadTokenEx (ntifs.h page)");
 static ZW_SET: Routine = routine!(ZwSetInformationThread, PASSIVE_LEVEL, "ZwSetInformationThread (ntifs.h page)");
@@ -35,6 +37,17 @@ fn right(mode: AccessMode, right: AccessMask) -> AccessMask {
     }
 }
 
+/// Returns the thread whose token is opened.
+fn target(call: &Call, thread: HANDLE, mode: AccessMode) -> Result<ThreadRef, NtStatus> {
+    let full = handle::thread(call, thread, right(mode, thread_right::QUERY_INFORMATION));
+    match (full, world::current().system.policy().thread_query) {
+        (Err(NtStatus::ACCESS_DENIED), ThreadQuery::Limited) => {
+            handle::thread(call, thread, thread_right::QUERY_LIMITED_INFORMATION)
+        }
+        (found, ThreadQuery::Full | ThreadQuery::Limited) => found,
+    }
+}
+
 fn open(
     call: &Call,
     thread: HANDLE,
@@ -51,15 +64,56 @@ fn open(
         (AccessMode::User, 1..) => OpenAs::Process,
     };
     let opened = table(attributes, mode).and_then(|table| {
-        let target = handle::thread(call, thread, right(mode, thread_right::QUERY_INFORMATION))?;
-        let token = target.open_token(&current::seat().host.thread, RequestedMask(desired), open_as)?;
-        handle::insert(call, table, |handles| handles.add_token(token))
+        let target = target(call, thread, mode)?;
+        let open = || target.open_token(&current::seat().host.thread, RequestedMask(desired), open_as);
+        handle::insert(call, table, |handles| handles.add_opened(open))
     });
     // Before Windows 7 the place kept what it held.
     match (opened, world::current().system.profile()) {
         (Err(status), Profile::V0 | Profile::V1) => Err(status),
         (opened, Profile::V0 | Profile::V1 | Profile::V2 | Profile::V3 | Profile::V4) => store(to, opened),
     }
+}
+
+/// [`ZwOpenThreadTokenEx`] without attributes: the handle is the calling process's, which must be the system's.
+///
+/// # Safety
+/// As for [`ZwOpenThreadTokenEx`].
+///
+/// # Source
+/// ZwOpenThreadToken (ntifs.h page); spec/nt-impersonation 2.22.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn ZwOpenThreadToken(
+    ThreadHandle: HANDLE,
+    DesiredAccess: ACCESS_MASK,
+    OpenAsSelf: BOOLEAN,
+    TokenHandle: *mut HANDLE,
+) -> NTSTATUS {
+    enter_status(&ZW_OPEN_OWN, |call| {
+        open(call, ThreadHandle, DesiredAccess, OpenAsSelf, 0, TokenHandle, AccessMode::Kernel)
+    })
+}
+
+/// [`ZwOpenThreadToken`] for whoever the calling thread works for.
+///
+/// # Returns
+/// As for [`NtOpenThreadTokenEx`].
+///
+/// # Safety
+/// As for [`ZwOpenThreadTokenEx`].
+///
+/// # Source
+/// NtOpenThreadToken (ntifs.h page); spec/nt-impersonation 2.22.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn NtOpenThreadToken(
+    ThreadHandle: HANDLE,
+    DesiredAccess: ACCESS_MASK,
+    OpenAsSelf: BOOLEAN,
+    TokenHandle: *mut HANDLE,
+) -> NTSTATUS {
+    enter_status(&NT_OPEN_OWN, |call| {
+        open(call, ThreadHandle, DesiredAccess, OpenAsSelf, 0, TokenHandle, previous_mode())
+    })
 }
 
 /// Opens the token that a thread wears, for the kernel.
@@ -117,8 +171,7 @@ fn set(call: &Call, thread: HANDLE, class: i32, from: PVOID, length: ULONG, mode
     }
     check_thread_token_length(usize::try_from(length).unwrap_or(usize::MAX))?;
     let from: *const HANDLE = from.cast_const().cast();
-    probe(call, from, mode)?;
-    let token = ptr::read(from).ok_or(NtStatus::ACCESS_VIOLATION)?;
+    let token = capture(call, from, mode)?;
     let target = handle::thread(call, thread, right(mode, thread_right::SET_THREAD_TOKEN))?;
     if token.is_null() {
         target.revert();
@@ -182,15 +235,11 @@ fn impersonate(
     qos: *const SECURITY_QUALITY_OF_SERVICE,
     mode: AccessMode,
 ) -> Result<(), NtStatus> {
-    probe(call, qos, mode)?;
-    let wire = ptr::read(qos).ok_or(NtStatus::ACCESS_VIOLATION)?;
-    if wire.Length != 12 {
-        return Err(NtStatus::INVALID_PARAMETER);
-    }
-    let [l0, l1, l2, l3] = wire.ImpersonationLevel.to_le_bytes();
-    let qos = Qos::parse([12, 0, 0, 0, l0, l1, l2, l3, wire.ContextTrackingMode, wire.EffectiveOnly, 0, 0])?;
+    let qos = quality(call, qos, mode)?;
     let server = handle::thread(call, server, right(mode, thread_right::IMPERSONATE))?;
     let client = handle::thread(call, client, right(mode, thread_right::DIRECT_IMPERSONATION))?;
+    // The level is the capture's to judge, so a wrong handle is found before a wrong level.
+    let qos = Qos::parse(qos)?;
     match mode {
         AccessMode::Kernel => flow::impersonated(call, server.id(), server.impersonate_thread(&client, qos)),
         AccessMode::User => server.impersonate_thread(&client, qos).map(drop),

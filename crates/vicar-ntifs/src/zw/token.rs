@@ -1,12 +1,13 @@
 //! System services on tokens and handles.
 
 use vicar_kernel::object::process_right;
-use vicar_kernel::token::DuplicateKind;
+use vicar_kernel::token::{DuplicateKind, descriptor_of_new};
 use vicar_kernel::{Duplicate, Profile, Qos, TokenHandle};
 use vicar_nt::check::AccessMode;
+use vicar_nt::descriptor::Descriptor;
 use vicar_nt::{NtStatus, RequestedMask};
 
-use super::{previous_mode, probe, store, table};
+use super::{capture, previous_mode, probe, quality, store, table};
 use crate::convert;
 use crate::entry::{Call, Routine, enter_status, routine};
 use crate::handle::{self, Table};
@@ -17,6 +18,8 @@ use crate::ptr;
 use crate::se::subject;
 use crate::world;
 
+static ZW_OPEN_OWN: Routine = routine!(ZwOpenProcessToken, PASSIVE_LEVEL, "ZwOpenProcessToken (ntifs.h page)");
+static NT_OPEN_OWN: Routine = routine!(NtOpenProcessToken, PASSIVE_LEVEL, "NtOpenProcessToken (ntifs.h page)");
 static ZW_OPEN: Routine = routine!(ZwOpenProcessTokenEx, PASSIVE_LEVEL, "ZwOpenProcessTokenEx (ntifs.h page)");
 static NT_OPEN: Routine = routine!(NtOpenProcessTokenEx, PASSIVE_LEVEL, "NtOpenProcessTokenEx (ntifs.h page)");
 static ZW_DUPLICATE: Routine = routine!(ZwDuplicateToken, PASSIVE_LEVEL, "ZwDuplicateToken (ntifs.h page)");
@@ -50,6 +53,41 @@ fn open(
         handle::insert(call, table, |handles| handles.add_token(opened))
     });
     store(to, opened)
+}
+
+/// [`ZwOpenProcessTokenEx`] without attributes: the handle is the calling process's, which must be the system's.
+///
+/// # Safety
+/// As for [`ZwOpenProcessTokenEx`].
+///
+/// # Source
+/// ZwOpenProcessToken (ntifs.h page); spec/nt-impersonation 2.23.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn ZwOpenProcessToken(
+    ProcessHandle: HANDLE,
+    DesiredAccess: ACCESS_MASK,
+    TokenHandle: *mut HANDLE,
+) -> NTSTATUS {
+    enter_status(&ZW_OPEN_OWN, |call| open(call, ProcessHandle, DesiredAccess, 0, TokenHandle, AccessMode::Kernel))
+}
+
+/// [`ZwOpenProcessToken`] for whoever the calling thread works for.
+///
+/// # Returns
+/// As for [`NtOpenProcessTokenEx`].
+///
+/// # Safety
+/// As for [`ZwOpenProcessTokenEx`].
+///
+/// # Source
+/// NtOpenProcessToken (ntifs.h page); spec/nt-impersonation 2.23.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn NtOpenProcessToken(
+    ProcessHandle: HANDLE,
+    DesiredAccess: ACCESS_MASK,
+    TokenHandle: *mut HANDLE,
+) -> NTSTATUS {
+    enter_status(&NT_OPEN_OWN, |call| open(call, ProcessHandle, DesiredAccess, 0, TokenHandle, previous_mode()))
 }
 
 /// Opens the primary token of a process, for the kernel.
@@ -99,8 +137,10 @@ pub unsafe extern "system" fn NtOpenProcessTokenEx(
 }
 
 /// What the attributes of a new token say.
+#[derive(Default)]
 struct Attributes {
     qos: Option<Qos>,
+    descriptor: Option<Descriptor>,
     flags: ULONG,
 }
 
@@ -108,59 +148,62 @@ struct Attributes {
 ///
 /// # Errors
 /// - `STATUS_INVALID_PARAMETER` for a wrong length of the attributes or of the quality of service, or a level that is none.
-/// - `STATUS_NOT_SUPPORTED` for a descriptor: new tokens get that of the token they are made of.
+/// - `STATUS_INVALID_SECURITY_DESCR` and the other statuses of a malformed descriptor.
 fn attributes(call: &Call, from: *const OBJECT_ATTRIBUTES, mode: AccessMode) -> Result<Attributes, NtStatus> {
     if from.is_null() {
-        return Ok(Attributes { qos: None, flags: 0 });
+        return Ok(Attributes::default());
     }
-    probe(call, from, mode)?;
-    let attributes = ptr::read(from).ok_or(NtStatus::ACCESS_VIOLATION)?;
+    let attributes = capture(call, from, mode)?;
     if usize::try_from(attributes.Length) != Ok(size_of::<OBJECT_ATTRIBUTES>()) {
         return Err(NtStatus::INVALID_PARAMETER);
     }
-    if !attributes.SecurityDescriptor.is_null() {
-        return Err(NtStatus::NOT_SUPPORTED);
-    }
     let qos: *const SECURITY_QUALITY_OF_SERVICE = attributes.SecurityQualityOfService.cast_const().cast();
-    if qos.is_null() {
-        return Ok(Attributes { qos: None, flags: attributes.Attributes });
-    }
-    probe(call, qos, mode)?;
-    let wire = ptr::read(qos).ok_or(NtStatus::ACCESS_VIOLATION)?;
-    if wire.Length != 12 {
-        return Err(NtStatus::INVALID_PARAMETER);
-    }
-    let [l0, l1, l2, l3] = wire.ImpersonationLevel.to_le_bytes();
-    let qos = Qos::parse([12, 0, 0, 0, l0, l1, l2, l3, wire.ContextTrackingMode, wire.EffectiveOnly, 0, 0])?;
-    Ok(Attributes { qos: Some(qos), flags: attributes.Attributes })
+    let qos = if qos.is_null() { None } else { Some(Qos::parse(quality(call, qos, mode)?)?) };
+    let descriptor = match attributes.SecurityDescriptor.is_null() {
+        true => None,
+        false => {
+            let bytes = ptr::descriptor(call, attributes.SecurityDescriptor)?;
+            Some(Descriptor::parse(&bytes).map_err(|error| error.status())?)
+        }
+    };
+    Ok(Attributes { qos, descriptor, flags: attributes.Attributes })
 }
 
-/// A token to be copied, and how.
+/// A token to be copied, and how, as the header names it.
 struct Copying {
-    existing: HANDLE,
-    desired: ACCESS_MASK,
-    attributes: *const OBJECT_ATTRIBUTES,
-    effective_only: BOOLEAN,
-    kind: TOKEN_TYPE,
+    ExistingTokenHandle: HANDLE,
+    DesiredAccess: ACCESS_MASK,
+    ObjectAttributes: *const OBJECT_ATTRIBUTES,
+    EffectiveOnly: BOOLEAN,
+    TokenType: TOKEN_TYPE,
 }
 
 fn duplicate(call: &Call, wanted: &Copying, to: *mut HANDLE, mode: AccessMode) -> Result<(), NtStatus> {
     // The order of these tests is the page's and what was observed.
-    let kind = DuplicateKind::parse(wanted.kind.cast_unsigned())?;
+    let kind = DuplicateKind::parse(wanted.TokenType.cast_unsigned())?;
     probe(call, to, mode)?;
-    let opened = attributes(call, wanted.attributes, mode).and_then(|given| {
+    let opened = attributes(call, wanted.ObjectAttributes, mode).and_then(|given| {
         let table = match mode {
             AccessMode::Kernel => Table::of(given.flags),
             AccessMode::User => Table::Own,
         };
-        let existing = handle::token(call, wanted.existing)?;
+        let existing = handle::token(call, wanted.ExistingTokenHandle)?;
         let level = given.qos.map(|qos| qos.level);
-        let wished = Duplicate { kind, level, reach: convert::reach(wanted.effective_only) };
-        let desired = (wanted.desired != 0).then_some(RequestedMask(wanted.desired));
-        let copy = match mode {
-            AccessMode::User => existing.duplicate(&subject::of_caller(), desired, wished)?,
-            AccessMode::Kernel => {
-                let copy = existing.token_unchecked().duplicate(wished)?;
+        let wished = Duplicate { kind, level, reach: convert::reach(wanted.EffectiveOnly) };
+        let desired = (wanted.DesiredAccess != 0).then_some(RequestedMask(wanted.DesiredAccess));
+        let asked = given.descriptor.as_ref().map(Descriptor::as_ref);
+        let copy = match (mode, asked) {
+            (AccessMode::User, None) => existing.duplicate(&subject::of_caller(), desired, wished)?,
+            (AccessMode::User, Some(asked)) => {
+                existing.duplicate_protected(&subject::of_caller(), desired, wished, asked)?
+            }
+            (AccessMode::Kernel, asked) => {
+                let existing_token = existing.token_unchecked();
+                let copy = match asked {
+                    None => existing_token.duplicate(wished)?,
+                    Some(asked) => existing_token
+                        .duplicate_protected(wished, || descriptor_of_new(asked, &subject::of_caller(), mode))?,
+                };
                 match desired {
                     None => TokenHandle::with_rights(copy, existing.access()),
                     Some(desired) => TokenHandle::open_unchecked(&copy, desired),
@@ -176,9 +219,10 @@ fn duplicate(call: &Call, wanted: &Copying, to: *mut HANDLE, mode: AccessMode) -
 ///
 /// # Returns
 /// `STATUS_SUCCESS`; in this order `STATUS_INVALID_PARAMETER` for a type that is none, `STATUS_ACCESS_VIOLATION` and
-/// `STATUS_DATATYPE_MISALIGNMENT` for the output, `STATUS_INVALID_PARAMETER` for attributes that are none and
-/// `STATUS_NOT_SUPPORTED` for a descriptor in them, the handle statuses, `STATUS_BAD_IMPERSONATION_LEVEL`,
-/// `STATUS_INSUFFICIENT_RESOURCES` or `STATUS_QUOTA_EXCEEDED`.
+/// `STATUS_DATATYPE_MISALIGNMENT` for the output, `STATUS_INVALID_PARAMETER` for attributes that are none and the status of a
+/// malformed descriptor in them, the handle statuses, `STATUS_BAD_IMPERSONATION_LEVEL`, `STATUS_INVALID_OWNER` and
+/// `STATUS_INVALID_PRIMARY_GROUP` for what the descriptor asks for; `STATUS_INSUFFICIENT_RESOURCES` or
+/// `STATUS_QUOTA_EXCEEDED`.
 ///
 /// # Safety
 /// `ObjectAttributes` is null or points to its structure, `NewTokenHandle` is null or room for a handle.
@@ -194,18 +238,16 @@ pub unsafe extern "system" fn ZwDuplicateToken(
     TokenType: TOKEN_TYPE,
     NewTokenHandle: *mut HANDLE,
 ) -> NTSTATUS {
-    let wanted = Copying {
-        existing: ExistingTokenHandle,
-        desired: DesiredAccess,
-        attributes: ObjectAttributes,
-        effective_only: EffectiveOnly,
-        kind: TokenType,
-    };
+    let wanted = Copying { ExistingTokenHandle, DesiredAccess, ObjectAttributes, EffectiveOnly, TokenType };
     enter_status(&ZW_DUPLICATE, |call| duplicate(call, &wanted, NewTokenHandle, AccessMode::Kernel))
 }
 
 /// [`ZwDuplicateToken`] for whoever the calling thread works for: the handle must allow it, and the copy is opened by an
 /// access check.
+///
+/// # Returns
+/// As for [`ZwDuplicateToken`]; a user's descriptor can also be answered with `STATUS_PRIVILEGE_NOT_HELD` for audit entries or a
+/// label above the maker's, and `STATUS_BAD_IMPERSONATION_LEVEL` for a maker that is only identified.
 ///
 /// # Safety
 /// As for [`ZwDuplicateToken`].
@@ -221,13 +263,7 @@ pub unsafe extern "system" fn NtDuplicateToken(
     TokenType: TOKEN_TYPE,
     NewTokenHandle: *mut HANDLE,
 ) -> NTSTATUS {
-    let wanted = Copying {
-        existing: ExistingTokenHandle,
-        desired: DesiredAccess,
-        attributes: ObjectAttributes,
-        effective_only: EffectiveOnly,
-        kind: TokenType,
-    };
+    let wanted = Copying { ExistingTokenHandle, DesiredAccess, ObjectAttributes, EffectiveOnly, TokenType };
     enter_status(&NT_DUPLICATE, |call| duplicate(call, &wanted, NewTokenHandle, previous_mode()))
 }
 

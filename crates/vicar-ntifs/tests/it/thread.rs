@@ -191,7 +191,7 @@ fn a_copy_of_a_token_is_made_by_handle() {
     assert_eq!(duplicate(&attributes, 2), INVALID_PARAMETER);
     attributes.Length = 48;
     attributes.SecurityDescriptor = (&raw mut attributes).cast();
-    assert_eq!(duplicate(&attributes, 2), status(0xC000_00BB), "new tokens have the descriptor of their source");
+    assert_eq!(duplicate(&attributes, 2), status(0xC000_0079), "these bytes are no descriptor");
     assert_eq!(c!(ZwClose(own)), SUCCESS);
     stage.clean();
 }
