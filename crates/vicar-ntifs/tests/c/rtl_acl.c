@@ -265,7 +265,7 @@ TEST(an_object_entry_raises_the_revision) {
 }
 
 TEST(entries_that_are_none_are_not_added) {
-  ULONG memory[50];
+  ULONG memory[50] = { 0 };
   PACL from = (PACL)memory, to = list(60);
   OK(RtlCreateAcl(from, sizeof memory, ACL_REVISION));
   OK(RtlAddAccessDeniedAce(from, ACL_REVISION, 1, EVERYONE));
