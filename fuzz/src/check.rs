@@ -1,7 +1,7 @@
 //! The check as a whole: what it may never do, whatever it is asked.
 
 use vicar_nt::acl::{AceFlags, Acl};
-use vicar_nt::batch::{PreparedSubject, PreparedToken, Question, decide_prepared, each_descriptor, each_subject};
+use vicar_nt::batch::{PreparedSubject, PreparedToken, decide_prepared, each_descriptor, each_subject};
 use vicar_nt::check::{
     AccessMode, AccessRequest, Api, CentralPolicy, CentralRule, CheckOptions, Denial, Grant, ObjectType,
     OwnerWhenWriteRestricted, Step, Subject, TypedDenyWithoutList, UnknownAces, audit, decide, decide_each, explain,
@@ -98,16 +98,7 @@ fn is_explained(request: &AccessRequest<'_>, answer: &Answer<'_>) {
 }
 
 fn is_batched(request: &AccessRequest<'_>, answer: &Answer<'_>) {
-    let question = Question {
-        previously_granted: request.previously_granted,
-        mode: request.mode,
-        api: request.api,
-        object_types: request.object_types,
-        self_sid: request.self_sid,
-        policies: request.policies,
-        options: request.options,
-        ..Question::new(request.desired, request.mapping)
-    };
+    let question = request.question();
     let prepared = PreparedToken::new(request.subject.effective());
     let subject = match request.subject.client {
         None => PreparedSubject::itself(&prepared),

@@ -22,73 +22,9 @@ mod prepared;
 
 pub use prepared::{PreparedSubject, PreparedToken};
 
-use crate::check::{
-    AccessMode, AccessRequest, Api, CentralPolicy, CheckOptions, Denial, Grant, ObjectType, Subject, decide, evaluate,
-};
+pub use crate::check::Question;
+use crate::check::{Denial, Grant, Subject, decide, evaluate};
 use crate::descriptor::DescriptorRef;
-use crate::mask::{GenericMapping, RequestedMask};
-use crate::sid::SidRef;
-
-/// A question without the two it is about: an [`AccessRequest`] before there are a subject and a descriptor.
-///
-/// [`Question::new`] fills in what most callers want; every field is open to change.
-#[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
-    /// What for. May hold generic bits and MAXIMUM_ALLOWED.
-    pub desired: RequestedMask,
-    /// What was granted before, by another authority; comes back in the grant.
-    pub previously_granted: RequestedMask,
-    /// What generic rights mean for the objects' type.
-    pub mapping: GenericMapping,
-    /// On whose behalf.
-    pub mode: AccessMode,
-    /// By which rules.
-    pub api: Api,
-    /// The types the question is about; empty means the object itself.
-    pub object_types: &'a [ObjectType],
-    /// Who the object is, when it is a principal.
-    pub self_sid: Option<SidRef<'a>>,
-    /// The central policies this machine knows.
-    pub policies: &'a [CentralPolicy<'a>],
-    /// How to treat what sources leave open.
-    pub options: CheckOptions,
-}
-
-impl<'a> Question<'a> {
-    /// Asks for a user, by the rules of `SeAccessCheck`, with nothing granted before.
-    #[must_use]
-    pub const fn new(desired: RequestedMask, mapping: GenericMapping) -> Self {
-        Self {
-            desired,
-            previously_granted: RequestedMask::NONE,
-            mapping,
-            mode: AccessMode::User,
-            api: Api::SeAccessCheck,
-            object_types: &[],
-            self_sid: None,
-            policies: &[],
-            options: CheckOptions::STANDARD,
-        }
-    }
-
-    /// Asks this question about one subject and one object; `None` is a missing descriptor and refuses.
-    #[must_use]
-    pub const fn about(&self, subject: Subject<'a>, descriptor: Option<DescriptorRef<'a>>) -> AccessRequest<'a> {
-        AccessRequest {
-            subject,
-            descriptor,
-            desired: self.desired,
-            previously_granted: self.previously_granted,
-            mapping: self.mapping,
-            mode: self.mode,
-            api: self.api,
-            object_types: self.object_types,
-            self_sid: self.self_sid,
-            policies: self.policies,
-            options: self.options,
-        }
-    }
-}
 
 /// Decides about each of a column of descriptors.
 ///

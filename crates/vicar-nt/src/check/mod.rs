@@ -33,7 +33,7 @@ pub(crate) use members::Members;
 pub use remedy::{Basis, Remedy, remedies};
 pub use request::{
     AccessMode, AccessRequest, Api, AppContainerIntegrity, CentralPolicy, CentralRule, CheckOptions, ObjectType,
-    OwnerWhenWriteRestricted, Subject, TypedDenyWithoutList, UnknownAces, UnknownCentralPolicy,
+    OwnerWhenWriteRestricted, Question, Subject, TypedDenyWithoutList, UnknownAces, UnknownCentralPolicy,
 };
 pub use staging::{StagedDifference, staged_difference};
 pub use step::{AceOutcome, CallerRule, IntegrityOutcome, Step};

@@ -232,9 +232,66 @@ impl<'a> AccessRequest<'a> {
         desired: RequestedMask,
         mapping: GenericMapping,
     ) -> Self {
+        Question::new(desired, mapping).about(subject, Some(descriptor))
+    }
+
+    /// Returns what is asked, without whom and what it is about.
+    #[must_use]
+    pub const fn question(&self) -> Question<'a> {
+        Question {
+            desired: self.desired,
+            previously_granted: self.previously_granted,
+            mapping: self.mapping,
+            mode: self.mode,
+            api: self.api,
+            object_types: self.object_types,
+            self_sid: self.self_sid,
+            policies: self.policies,
+            options: self.options,
+        }
+    }
+
+    /// Returns what was granted before, mapped; MAXIMUM_ALLOWED is not a right.
+    pub(crate) const fn previous(&self) -> AccessMask {
+        self.mapping.map(self.previously_granted).without(AccessMask::MAXIMUM_ALLOWED)
+    }
+
+    /// Returns what is asked for by name, mapped.
+    pub(crate) const fn asked(&self) -> AccessMask {
+        self.mapping.map(self.desired).without(AccessMask::MAXIMUM_ALLOWED)
+    }
+}
+
+/// A question without the two it is about: an [`AccessRequest`] before there are a subject and a descriptor.
+///
+/// [`Question::new`] fills in what most callers want; every field is open to change.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// What for. May hold generic bits and MAXIMUM_ALLOWED.
+    pub desired: RequestedMask,
+    /// What was granted before, by another authority; comes back in the grant.
+    pub previously_granted: RequestedMask,
+    /// What generic rights mean for the objects' type.
+    pub mapping: GenericMapping,
+    /// On whose behalf.
+    pub mode: AccessMode,
+    /// By which rules.
+    pub api: Api,
+    /// The types the question is about; empty means the object itself.
+    pub object_types: &'a [ObjectType],
+    /// Who the object is, when it is a principal.
+    pub self_sid: Option<SidRef<'a>>,
+    /// The central policies this machine knows.
+    pub policies: &'a [CentralPolicy<'a>],
+    /// How to treat what sources leave open.
+    pub options: CheckOptions,
+}
+
+impl<'a> Question<'a> {
+    /// Asks for a user, by the rules of `SeAccessCheck`, with nothing granted before.
+    #[must_use]
+    pub const fn new(desired: RequestedMask, mapping: GenericMapping) -> Self {
         Self {
-            subject,
-            descriptor: Some(descriptor),
             desired,
             previously_granted: RequestedMask::NONE,
             mapping,
@@ -247,13 +304,21 @@ impl<'a> AccessRequest<'a> {
         }
     }
 
-    /// Returns what was granted before, mapped; MAXIMUM_ALLOWED is not a right.
-    pub(crate) const fn previous(&self) -> AccessMask {
-        self.mapping.map(self.previously_granted).without(AccessMask::MAXIMUM_ALLOWED)
-    }
-
-    /// Returns what is asked for by name, mapped.
-    pub(crate) const fn asked(&self) -> AccessMask {
-        self.mapping.map(self.desired).without(AccessMask::MAXIMUM_ALLOWED)
+    /// Asks this question about one subject and one object; `None` is a missing descriptor and refuses.
+    #[must_use]
+    pub const fn about(&self, subject: Subject<'a>, descriptor: Option<DescriptorRef<'a>>) -> AccessRequest<'a> {
+        AccessRequest {
+            subject,
+            descriptor,
+            desired: self.desired,
+            previously_granted: self.previously_granted,
+            mapping: self.mapping,
+            mode: self.mode,
+            api: self.api,
+            object_types: self.object_types,
+            self_sid: self.self_sid,
+            policies: self.policies,
+            options: self.options,
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! A claim is kept in the bytes an ACE would hold ([`Claim`], [`ClaimRef`]), so tokens and resource attributes are read
 //! by the same code. What a claim means is decided by [`crate::condition`], not here.
 
+mod encode;
+
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -110,6 +112,17 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
+    /// How many bytes of a claim hold nothing but the value: its end and its length are left out.
+    const fn size(&self) -> usize {
+        match self {
+            Self::Integer(_) | Self::Boolean(_) => 8,
+            Self::Text(text) => text.as_bytes().len(),
+            Self::Fqbn { name, .. } => name.as_bytes().len().saturating_add(8),
+            Self::Sid(sid) => sid.as_bytes().len(),
+            Self::Octets(octets) => octets.len(),
+        }
+    }
+
     /// Orders two values of one type; `None` when the types differ.
     pub(crate) fn order(&self, other: &Value<'_>, is_case_sensitive: bool) -> Option<Ordering> {
         match (self, other) {
@@ -160,7 +173,11 @@ impl<'a> ClaimRef<'a> {
     ///
     /// # Errors
     /// - [`ParseError`] when the type is unknown, an offset leads outside, text does not end, a SID is malformed, a truth
-    ///   value is neither 0 nor 1, or there is no value.
+    ///   value is neither 0 nor 1, there is no value, or the values share so many bytes that together they are longer than
+    ///   the claim.
+    ///
+    /// # Cost
+    /// One pass over the bytes, whoever wrote them: that is why values that share bytes have a limit.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let mut reader = Reader::new(Malformed::Claim, bytes);
         let name_at = offset(&mut reader, "claim name offset")?;
@@ -177,8 +194,12 @@ impl<'a> ClaimRef<'a> {
         let name = bytes.get(name_at..).and_then(Utf16::until_nul);
         let name = name.ok_or(ParseError::at(Malformed::Claim, 0, "claim name offset"))?;
         let claim = Self { bytes, name, kind, flags, count };
+        let mut total: usize = 0;
         for index in 0..count {
-            claim.value(index)?;
+            total = total.saturating_add(claim.value(index)?.size());
+            if total > bytes.len() {
+                return Err(ParseError::at(Malformed::Claim, slot_of(index), "claim value offset"));
+            }
         }
         Ok(claim)
     }
@@ -204,8 +225,7 @@ impl<'a> ClaimRef<'a> {
     }
 
     fn value(&self, index: usize) -> Result<Value<'a>, ParseError> {
-        let slot = OFFSETS_AT.saturating_add(index.saturating_mul(4));
-        let mut slots = Reader::starting_at(Malformed::Claim, self.bytes, slot, "claim value offset")?;
+        let mut slots = Reader::starting_at(Malformed::Claim, self.bytes, slot_of(index), "claim value offset")?;
         let at = offset(&mut slots, "claim value offset")?;
         let mut reader = Reader::starting_at(Malformed::Claim, self.bytes, at, "claim value")?;
         let wrong = ParseError::at(Malformed::Claim, at, "claim value");
@@ -303,6 +323,11 @@ impl<'a> Iterator for Values<'a> {
     }
 }
 
+/// Where the offset of a value stands.
+const fn slot_of(index: usize) -> usize {
+    OFFSETS_AT.saturating_add(index.saturating_mul(4))
+}
+
 fn offset(reader: &mut Reader<'_>, item: &'static str) -> Result<usize, ParseError> {
     let at = reader.at();
     usize::try_from(reader.u32(item)?).map_err(|_| ParseError::at(Malformed::Claim, at, item))
@@ -382,7 +407,7 @@ impl Claim {
         tail.extend_from_slice(&[0, 0]);
         for (index, value) in values.iter().enumerate() {
             offsets.extend_from_slice(&place(tail.len())?.to_le_bytes());
-            encode_value(&mut tail, kind, value, index)?;
+            encode::value(&mut tail, kind, value, index)?;
         }
         let count = u32::try_from(values.len()).map_err(|_| ClaimError::TooLong)?;
         let mut bytes: Vec<u8> = Vec::with_capacity(base.saturating_add(tail.len()));
@@ -416,46 +441,6 @@ impl Claim {
         // It was validated when it was made, so this cannot fail.
         ClaimRef::parse(&self.bytes).map_or(ClaimType::Octets, |claim| claim.kind)
     }
-}
-
-fn encode_value(tail: &mut Vec<u8>, kind: ClaimType, value: &Value<'_>, index: usize) -> Result<(), ClaimError> {
-    let number = ClaimError::Number { index };
-    match (kind, value) {
-        (ClaimType::Int64, Value::Integer(value)) => {
-            tail.extend_from_slice(&i64::try_from(*value).map_err(|_| number)?.to_le_bytes());
-        }
-        (ClaimType::Uint64, Value::Integer(value)) => {
-            tail.extend_from_slice(&u64::try_from(*value).map_err(|_| number)?.to_le_bytes());
-        }
-        (ClaimType::Boolean, Value::Boolean(truth)) => tail.extend_from_slice(&u64::from(*truth).to_le_bytes()),
-        (ClaimType::Text, Value::Text(text)) => ended_text(tail, *text, index)?,
-        (ClaimType::Fqbn, Value::Fqbn { version, name }) => {
-            tail.extend_from_slice(&version.to_le_bytes());
-            ended_text(tail, *name, index)?;
-        }
-        (ClaimType::Sid, Value::Sid(sid)) => counted_bytes(tail, sid.as_bytes())?,
-        (ClaimType::Octets, Value::Octets(octets)) => counted_bytes(tail, octets)?,
-        (ClaimType::Int64 | ClaimType::Uint64 | ClaimType::Boolean, _)
-        | (ClaimType::Text | ClaimType::Fqbn | ClaimType::Sid | ClaimType::Octets, _) => {
-            return Err(ClaimError::OtherType { index });
-        }
-    }
-    Ok(())
-}
-
-fn ended_text(tail: &mut Vec<u8>, text: Utf16<'_>, index: usize) -> Result<(), ClaimError> {
-    if text.units().any(|unit| unit == 0) {
-        return Err(ClaimError::NulInText { index });
-    }
-    tail.extend_from_slice(text.as_bytes());
-    tail.extend_from_slice(&[0, 0]);
-    Ok(())
-}
-
-fn counted_bytes(tail: &mut Vec<u8>, bytes: &[u8]) -> Result<(), ClaimError> {
-    tail.extend_from_slice(&u32::try_from(bytes.len()).map_err(|_| ClaimError::TooLong)?.to_le_bytes());
-    tail.extend_from_slice(bytes);
-    Ok(())
 }
 
 /// The claims of one class that a token holds. Copies share them.

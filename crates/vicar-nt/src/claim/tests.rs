@@ -147,3 +147,27 @@ fn section_1_8_malformed_claims_are_named_by_offset_and_item() {
     let error = ClaimRef::parse_in_ace(&program).unwrap_err();
     assert_eq!((error.at_byte(), error.item()), (4, "claim type"));
 }
+
+#[test]
+fn values_may_share_bytes_but_are_not_longer_than_the_claim_together() {
+    // The name at the end, and offsets that all lead to one text.
+    let claim = |values: u32, letters: usize| {
+        let start = 16 + 4 * values;
+        let mut bytes = start.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&[3, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend_from_slice(&values.to_le_bytes());
+        (0..values).for_each(|_| bytes.extend_from_slice(&(start + 4).to_le_bytes()));
+        bytes.extend_from_slice(&[0x6E, 0, 0, 0]);
+        bytes.extend(core::iter::repeat_n([0x61, 0], letters).flatten());
+        bytes.extend_from_slice(&[0, 0]);
+        bytes
+    };
+    assert!(ClaimRef::parse(&claim(1, 1000)).is_ok());
+    // 2 x 8 bytes of text in a claim of 38: they share, and are no longer than it.
+    let shared = claim(2, 4);
+    let read = ClaimRef::parse(&shared).unwrap();
+    assert!(!read.has_unique_values());
+    let hostile = claim(8000, 16_000);
+    let error = ClaimRef::parse(&hostile).unwrap_err();
+    assert_eq!((error.kind(), error.at_byte(), error.item()), (Malformed::Claim, 16 + 4 * 2, "claim value offset"));
+}

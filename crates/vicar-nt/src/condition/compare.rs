@@ -3,6 +3,7 @@
 //! # Source
 //! MS-DTYP 2.4.4.17.6.
 
+use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use crate::claim::{ClaimRef, Value, Values};
@@ -122,7 +123,21 @@ struct Sets<'a> {
     relation: Relation,
 }
 
-impl Sets<'_> {
+/// So many values are looked at one by one.
+const FEW: usize = 32;
+
+/// Whether both sides of a comparison are long, and their values in order.
+enum Many<'a> {
+    No,
+    /// They are, and some values have types that do not fit together.
+    OfOtherTypes,
+    Sorted {
+        left: Vec<Value<'a>>,
+        right: Vec<Value<'a>>,
+    },
+}
+
+impl<'a> Sets<'a> {
     fn is_one_value_with_a_list_of_one(&self) -> bool {
         let Right::Literal(Literal::Composite(list)) = self.right else { return false };
         self.readings.contains(Readings::ONE_VALUE_IS_NO_LIST) && self.left.count() == 1 && list.literals().count() == 1
@@ -153,7 +168,34 @@ impl Sets<'_> {
         values.try_fold(false, |found, value| self.equal(&value, wanted).map(|equal| found || equal))
     }
 
+    /// Sorts both sides if both are long, so that it takes no look at all of one for each of the other.
+    fn many(&self) -> Many<'a> {
+        let is_long = self.left.count() > FEW && self.right.values().nth(FEW).is_some();
+        let Some(first) = self.left.values().next().filter(|_| is_long) else { return Many::No };
+        // Neither side holds truth values, of which there are two.
+        let order = |a: &Value<'_>, b: &Value<'_>| a.order(b, self.is_case_sensitive);
+        if self.right.values().any(|value| order(&first, &value).is_none()) {
+            return Many::OfOtherTypes;
+        }
+        let sorted = |values: &mut dyn Iterator<Item = Value<'a>>| {
+            let mut values: Vec<Value<'a>> = values.map(|value| read(value, self.readings)).collect();
+            values.sort_unstable_by(|a, b| order(a, b).unwrap_or(Ordering::Equal));
+            values
+        };
+        Many::Sorted { left: sorted(&mut self.left.values()), right: sorted(&mut self.right.values()) }
+    }
+
+    /// Whether sorted values have one that equals `wanted`.
+    fn finds(&self, sorted: &[Value<'_>], wanted: &Value<'_>) -> bool {
+        sorted.binary_search_by(|value| value.order(wanted, self.is_case_sensitive).unwrap_or(Ordering::Less)).is_ok()
+    }
+
     fn left_has_all(&self) -> Truth {
+        match self.many() {
+            Many::No => {}
+            Many::OfOtherTypes => return Truth::Unknown,
+            Many::Sorted { left, right } => return right.iter().all(|wanted| self.finds(&left, wanted)).into(),
+        }
         let mut all = None;
         for wanted in self.right.values() {
             match self.has(self.left.values(), &wanted) {
@@ -165,6 +207,11 @@ impl Sets<'_> {
     }
 
     fn right_has_all(&self) -> Truth {
+        match self.many() {
+            Many::No => {}
+            Many::OfOtherTypes => return Truth::Unknown,
+            Many::Sorted { left, right } => return left.iter().all(|wanted| self.finds(&right, wanted)).into(),
+        }
         let mut all = true;
         for wanted in self.left.values() {
             match self.has(self.right.values(), &wanted) {
@@ -180,6 +227,11 @@ impl Sets<'_> {
     }
 
     fn intersect(&self) -> Truth {
+        match self.many() {
+            Many::No => {}
+            Many::OfOtherTypes => return Truth::Unknown,
+            Many::Sorted { left, right } => return right.iter().any(|wanted| self.finds(&left, wanted)).into(),
+        }
         let mut any = None;
         for wanted in self.right.values() {
             match self.has(self.left.values(), &wanted) {

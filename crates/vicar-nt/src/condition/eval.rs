@@ -44,8 +44,8 @@ enum Operand<'a> {
 /// [`Truth::Unknown`] when the data is not a condition, is malformed anywhere, or does not come to one answer.
 ///
 /// # Cost
-/// One pass; one allocation for the stack, and one for each claim with several values. A comparison of sets costs the
-/// product of their sizes.
+/// One pass; one allocation for the stack, one for each claim with several values, and two for a comparison of long lists,
+/// which costs what sorting them does.
 ///
 /// # Source
 /// MS-DTYP 2.4.4.17.

@@ -106,6 +106,7 @@ fn special_entries_are_answered_alike() {
             };
             let subject = PreparedSubject::itself(&prepared);
             let single = question.about(subject.subject(), Some(sd.as_ref()));
+            assert_eq!(format!("{:?}", single.question()), format!("{question:?}"));
             assert_eq!(decide_prepared(subject, &question, Some(sd.as_ref())), decide(&single), "{text} {desired:#x}");
         }
     }

@@ -457,3 +457,46 @@ fn section_3_8_a_list_is_read_as_it_is_stored() {
     // What comes after the entry that refuses is not read.
     assert_eq!(steps.iter().filter(|step| matches!(step, Step::Ace { .. })).count(), 2);
 }
+
+#[test]
+fn section_3_13_long_lists_compare_as_short_ones_do() {
+    // Around the length from which both sides are sorted first, and far above it.
+    for (left, right) in [(31, 33), (32, 33), (33, 32), (33, 33), (33, 34), (40, 33), (400, 300)] {
+        for shift in [0, 1, 20, 1000] {
+            let (ours, theirs) = ((0..left).rev(), (shift..shift + right).rev());
+            let numbers: Vec<i128> = ours.clone().collect();
+            let values: Vec<Value<'_>> = numbers.iter().map(|value| Value::Integer(*value)).collect();
+            let claim = claim(ClaimType::Int64, ClaimFlags::empty(), &values);
+            let list = |values: &mut dyn Iterator<Item = i128>| {
+                let texts: Vec<String> = values.map(|value| value.to_string()).collect();
+                format!("{{{}}}", texts.join(", "))
+            };
+            let (wanted, more) = (list(&mut theirs.clone()), list(&mut theirs.clone().chain(theirs.clone())));
+            let contains = theirs.clone().all(|value| ours.clone().any(|own| own == value));
+            let is_same = contains && ours.clone().all(|own| theirs.clone().any(|value| own == value));
+            let intersects = theirs.clone().any(|value| ours.clone().any(|own| own == value));
+            let letter = |fact: bool| if fact { 'T' } else { 'F' };
+            for (operator, fact) in [
+                ("==", is_same),
+                ("!=", !is_same),
+                ("Contains", contains),
+                ("Not_Contains", !contains),
+                ("Any_of", intersects),
+                ("Not_Any_of", !intersects),
+            ] {
+                for wanted in [&wanted, &more] {
+                    let condition = format!("(@User.a {operator} {wanted})");
+                    let case = format!("{left} {operator} {right} from {shift}");
+                    assert_eq!(truth(me().user_claim(claim.clone()), &condition), letter(fact), "{case}");
+                }
+                let other = wanted.replace('}', ", \"x\"}");
+                let condition = format!("(@User.a {operator} {other})");
+                assert_eq!(
+                    truth(me().user_claim(claim.clone()), &condition),
+                    'U',
+                    "{left} {operator} {right} and a text"
+                );
+            }
+        }
+    }
+}
