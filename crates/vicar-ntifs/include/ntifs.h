@@ -278,6 +278,7 @@ typedef struct _CLIENT_ID {
 #define NT_ERROR(status) ((((ULONG)(status)) >> 30) == 3)
 
 #define STATUS_SUCCESS ((NTSTATUS)0x00000000)
+#define STATUS_TIMEOUT ((NTSTATUS)0x00000102)
 #define STATUS_PENDING ((NTSTATUS)0x00000103)
 #define STATUS_NOT_ALL_ASSIGNED ((NTSTATUS)0x00000106)
 #define STATUS_DATATYPE_MISALIGNMENT ((NTSTATUS)0x80000002)
@@ -1307,6 +1308,29 @@ typedef ULONG64 POOL_FLAGS;
 #define APC_LEVEL 1
 #define DISPATCH_LEVEL 2
 
+/* Events and locks: of their size on x64, in the driver's memory, and opaque. */
+typedef struct _KEVENT {
+  ULONG64 Opaque[3];
+} KEVENT, *PKEVENT, *PRKEVENT;
+typedef ULONG_PTR KSPIN_LOCK, *PKSPIN_LOCK;
+typedef struct _FAST_MUTEX {
+  ULONG64 Opaque[7];
+} FAST_MUTEX, *PFAST_MUTEX;
+typedef struct _ERESOURCE {
+  ULONG64 Opaque[13];
+} ERESOURCE, *PERESOURCE;
+typedef LONG KPRIORITY;
+typedef enum _EVENT_TYPE { NotificationEvent, SynchronizationEvent } EVENT_TYPE;
+typedef enum _KWAIT_REASON {
+  Executive,
+  FreePage,
+  PageIn,
+  PoolAllocation,
+  DelayExecution,
+  Suspended,
+  UserRequest
+} KWAIT_REASON;
+
 typedef enum _WORK_QUEUE_TYPE {
   CriticalWorkQueue,
   DelayedWorkQueue,
@@ -2245,6 +2269,75 @@ _IRQL_requires_max_(APC_LEVEL) NTKERNELAPI VOID NTAPI KeLeaveCriticalRegion(VOID
 
 /* KeAreApcsDisabled: whether the calling thread is in a critical region. */
 _IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI BOOLEAN NTAPI KeAreApcsDisabled(VOID);
+
+/* ------------------------------------------------------------------------------------------------- Events and locks */
+
+/* KeInitializeEvent: an event. A notification event stays set and lets everybody through, a synchronization event lets one. IRQL: any. */
+NTKERNELAPI VOID NTAPI KeInitializeEvent(_Out_ PRKEVENT Event, _In_ EVENT_TYPE Type, _In_ BOOLEAN State);
+
+/* KeSetEvent: sets an event; not 0 when it was set. Who waits is let through, even if the event is reset at once. */
+_IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI LONG NTAPI KeSetEvent(_Inout_ PRKEVENT Event, _In_ KPRIORITY Increment, _In_ BOOLEAN Wait);
+
+/* KeClearEvent: resets an event. */
+_IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI VOID NTAPI KeClearEvent(_Inout_ PRKEVENT Event);
+
+/* KeResetEvent: resets an event; not 0 when it was set. */
+_IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI LONG NTAPI KeResetEvent(_Inout_ PRKEVENT Event);
+
+/* KeReadStateEvent: not 0 when it is set. */
+_IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI LONG NTAPI KeReadStateEvent(_In_ PRKEVENT Event);
+
+/*
+ * KeWaitForSingleObject: waits until an event is set or a thread has ended. Of *Timeout a negative number is hundreds of nanoseconds
+ * from now, a positive one since 1601, and 0 does not wait; NULL waits for ever. Nothing is alerted here.
+ * IRQL    DISPATCH_LEVEL with a timeout of 0, else APC_LEVEL: to wait above it is a finding.
+ * Status  STATUS_TIMEOUT, a success. STATUS_INVALID_PARAMETER: neither an event that was initialised nor a thread.
+ */
+_IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI NTSTATUS NTAPI KeWaitForSingleObject(_In_ PVOID Object, _In_ KWAIT_REASON WaitReason,
+                                                                                     _In_ KPROCESSOR_MODE WaitMode, _In_ BOOLEAN Alertable,
+                                                                                     _In_opt_ PLARGE_INTEGER Timeout);
+
+/* KeInitializeSpinLock: a spin lock that nobody holds. IRQL: any. */
+NTKERNELAPI VOID NTAPI KeInitializeSpinLock(_Out_ PKSPIN_LOCK SpinLock);
+
+/*
+ * KeAcquireSpinLock: raises the thread to DISPATCH_LEVEL and waits for the lock; the level before is kept in *OldIrql. A macro over
+ * KeAcquireSpinLockRaiseToDpc in kits of x64. A thread that has it already would wait for itself: a finding, or the end of the program.
+ */
+_IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI VOID NTAPI KeAcquireSpinLock(_Inout_ PKSPIN_LOCK SpinLock, _Out_ PKIRQL OldIrql);
+
+/* KeAcquireSpinLockRaiseToDpc: the same, which answers the level before. */
+_Must_inspect_result_ _IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI KIRQL NTAPI KeAcquireSpinLockRaiseToDpc(_Inout_ PKSPIN_LOCK SpinLock);
+
+/* KeReleaseSpinLock: gives the lock back, at DISPATCH_LEVEL, and lowers the thread to the level that acquiring kept. */
+_IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI VOID NTAPI KeReleaseSpinLock(_Inout_ PKSPIN_LOCK SpinLock, _In_ KIRQL NewIrql);
+
+/* ExInitializeFastMutex: a mutex that nobody holds. */
+_IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI VOID NTAPI ExInitializeFastMutex(_Out_ PFAST_MUTEX FastMutex);
+
+/* ExAcquireFastMutex: raises the thread to APC_LEVEL and waits for the mutex. Not to be acquired twice. */
+_IRQL_requires_max_(APC_LEVEL) NTKERNELAPI VOID FASTCALL ExAcquireFastMutex(_Inout_ PFAST_MUTEX FastMutex);
+
+/* ExReleaseFastMutex: gives the mutex back and lowers the thread to the level before. */
+_IRQL_requires_max_(APC_LEVEL) NTKERNELAPI VOID FASTCALL ExReleaseFastMutex(_Inout_ PFAST_MUTEX FastMutex);
+
+/* ExInitializeResourceLite: a resource that nobody holds. Owns: ExDeleteResourceLite before its memory is used otherwise. */
+_IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI NTSTATUS NTAPI ExInitializeResourceLite(_Out_ PERESOURCE Resource);
+
+/*
+ * ExAcquireResourceSharedLite: takes a resource together with other readers, before whom a waiting writer goes; whoever has it may have
+ * it again. In a critical region, or at APC_LEVEL. FALSE when it is not free and Wait is FALSE.
+ */
+_IRQL_requires_max_(APC_LEVEL) NTKERNELAPI BOOLEAN NTAPI ExAcquireResourceSharedLite(_Inout_ PERESOURCE Resource, _In_ BOOLEAN Wait);
+
+/* ExAcquireResourceExclusiveLite: takes a resource alone, also again; a reader that waits for it waits for itself. Otherwise the same. */
+_IRQL_requires_max_(APC_LEVEL) NTKERNELAPI BOOLEAN NTAPI ExAcquireResourceExclusiveLite(_Inout_ PERESOURCE Resource, _In_ BOOLEAN Wait);
+
+/* ExReleaseResourceLite: gives a resource back once. */
+_IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI VOID FASTCALL ExReleaseResourceLite(_Inout_ PERESOURCE Resource);
+
+/* ExDeleteResourceLite: ends a resource that nobody holds. */
+_IRQL_requires_max_(DISPATCH_LEVEL) NTKERNELAPI NTSTATUS NTAPI ExDeleteResourceLite(_Inout_ PERESOURCE Resource);
 
 /* ------------------------------------------------------------------------------------------------- Strings and masks */
 

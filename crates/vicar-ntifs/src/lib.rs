@@ -48,9 +48,13 @@ pub mod verifier;
 mod world;
 mod zw;
 
+pub use ex::mutex::*;
 pub use ex::pool::*;
+pub use ex::resource::*;
 pub use ex::work::*;
 pub use export::*;
+pub use ke::event::*;
+pub use ke::spin::*;
 pub use ke::*;
 pub use layout::*;
 pub use ob::*;

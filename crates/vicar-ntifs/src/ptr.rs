@@ -50,7 +50,7 @@ plain! {
     layout::SECURITY_QUALITY_OF_SERVICE, layout::SECURITY_CLIENT_CONTEXT, layout::SECURITY_SUBJECT_CONTEXT,
     layout::SE_IMPERSONATION_STATE, layout::ACCESS_STATE, layout::OBJECT_ATTRIBUTES, layout::UNICODE_STRING,
     layout::SECURITY_DESCRIPTOR, layout::SECURITY_DESCRIPTOR_RELATIVE, layout::ACL, layout::ACE_HEADER,
-    layout::OBJECT_TYPE_LIST, layout::PROCESS_ACCESS_TOKEN, layout::WORK_QUEUE_ITEM, layout::IRP, layout::TOKEN_ACCESS_INFORMATION, crate::se::state::AUX_ACCESS_DATA,
+    layout::OBJECT_TYPE_LIST, layout::PROCESS_ACCESS_TOKEN, layout::WORK_QUEUE_ITEM, layout::KEVENT, layout::FAST_MUTEX, layout::ERESOURCE, layout::IRP, layout::TOKEN_ACCESS_INFORMATION, crate::se::state::AUX_ACCESS_DATA,
     crate::testing::api::VICAR_WORLD, crate::testing::api::VICAR_PERSON, crate::testing::report::VICAR_FINDING,
 }
 

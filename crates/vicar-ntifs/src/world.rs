@@ -24,6 +24,7 @@ use vicar_nt::{GroupAttributes, IntegrityLevel, Luid, NtStatus, Privilege, well_
 use crate::entry::{self, NO_WORLD, PLANNED};
 use crate::ex::pool;
 use crate::ex::work::Work;
+use crate::ke;
 use crate::layout::NTSTATUS;
 use crate::object;
 use crate::verifier::{self, Mode, book, flow};
@@ -247,6 +248,7 @@ impl World {
         if let Some(host) = self.threads().remove(&thread.thread.id()) {
             host.thread.exit();
             flow::forget(host.thread.id());
+            ke::gate::thread_ended();
             object::let_go::<ThreadRef>(self, std::ptr::with_exposed_provenance_mut::<c_void>(host.pointer));
         }
     }
@@ -266,6 +268,19 @@ impl World {
     /// Returns the thread of this number, if it runs.
     pub(crate) fn find_thread(&self, id: u64) -> Option<Arc<HostThread>> {
         self.threads().get(&id).cloned()
+    }
+}
+
+/// The references that were kept for C callers are given back; those by number go with the ledger.
+impl Drop for World {
+    fn drop(&mut self) {
+        let place = |pointer: usize| std::ptr::with_exposed_provenance_mut::<c_void>(pointer);
+        for host in std::mem::take(&mut *self.threads()).into_values() {
+            object::let_go::<ThreadRef>(self, place(host.pointer));
+        }
+        for host in std::mem::take(&mut *self.processes()).into_values() {
+            object::let_go::<ProcessRef>(self, place(host.pointer));
+        }
     }
 }
 

@@ -111,6 +111,7 @@ fn run(world: &Weak<World>, worker: &Worker<'_>, item: usize, job: Job) {
         );
         report_at(rule, "a system worker", Site::in_function(routine), detail);
     };
+    ke::held::end("a system worker");
     if regions > 0 {
         let detail = format!("the routine {routine:#x} returned in {regions} critical regions");
         report_at(Rule::CriticalRegion, "a system worker", Site::in_function(routine), detail);

@@ -9,6 +9,7 @@
 mod acl;
 mod client;
 mod descriptor;
+mod dispatch;
 mod io;
 mod object;
 mod privilege;
@@ -20,6 +21,7 @@ mod token;
 pub use acl::*;
 pub use client::*;
 pub use descriptor::*;
+pub use dispatch::*;
 pub use io::*;
 pub use object::*;
 pub use privilege::*;

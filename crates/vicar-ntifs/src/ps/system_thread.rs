@@ -7,9 +7,11 @@ use vicar_nt::NtStatus;
 use crate::current;
 use crate::entry::{Routine, enter, enter_status, routine};
 use crate::handle::{self, Table};
+use crate::ke;
 use crate::layout::{HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, PVOID, ULONG};
 use crate::ptr;
-use crate::verifier::Rule;
+use crate::testing;
+use crate::verifier::{Rule, Site};
 use crate::world;
 
 static CREATE: Routine = routine!(PsCreateSystemThread, PASSIVE_LEVEL, "PsCreateSystemThread (wdm.h page)");
@@ -67,6 +69,12 @@ pub unsafe extern "system" fn PsCreateSystemThread(
         let started = std::thread::Builder::new().name("vicar-system".to_owned()).spawn(move || {
             current::become_thread(own_host, own_world);
             routine(std::ptr::with_exposed_provenance_mut::<c_void>(context));
+            ke::held::end("the end of a thread");
+            let seat = current::seat();
+            testing::note_exit(&seat.host, Site::in_function((routine as *const ()).addr()));
+            // Reported; what ends with the seat need not say it again.
+            seat.host.thread.revert();
+            drop(seat);
             current::act_as_system();
         });
         if started.is_err() {

@@ -65,6 +65,7 @@ pub fn return_to_user_mode(site: Site) {
         let detail = format!("the thread still acts as {} at level {:?}", worn.token.state().user().sid, worn.level);
         report_at(Rule::ImpersonatingInUserMode, WHAT, site, detail);
     }
+    ke::held::end(WHAT);
     if irql != 0 {
         report_at(Rule::Irql, WHAT, site, format!("the thread is at IRQL {irql}"));
     }

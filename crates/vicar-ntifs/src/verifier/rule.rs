@@ -96,6 +96,12 @@ rules! {
     LevelNotTested = 30, "level-not-tested", "SeQuerySubjectContextToken (ntifs.h page)";
     /// A client was recorded of a thread that had ended, and with it whom it acted as.
     ClientThreadGone = 31, "client-thread-gone", "SeCreateClientSecurity (ntifs.h page): ClientThread";
+    /// A thread waited at an interrupt level at which it must not.
+    WaitsAtDispatch = 32, "waits-at-dispatch", "KeWaitForSingleObject (wdm.h page): IRQL";
+    /// A lock was taken that the thread has already, released or deleted in another's hands, or held at the end of a request or a work item.
+    LockMisused = 33, "lock-misused", "KeAcquireSpinLock, ExAcquireFastMutex, ExAcquireResourceExclusiveLite (wdm.h pages)";
+    /// A lock was released to another interrupt level than it was acquired at, or at another than its owner's.
+    IrqlNotRestored = 34, "irql-not-restored", "KeReleaseSpinLock, ExReleaseFastMutex (wdm.h pages)";
 }
 
 impl Rule {

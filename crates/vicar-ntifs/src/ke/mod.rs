@@ -1,4 +1,4 @@
-//! The interrupt level and the critical regions of the calling thread.
+//! The interrupt level and the critical regions of the calling thread, events and locks.
 //!
 //! Nothing is interrupted here: the level is a number that the verifier compares with what each routine allows.
 
@@ -9,6 +9,11 @@ use crate::layout::{APC_LEVEL, KIRQL, PASSIVE_LEVEL};
 use crate::ptr;
 use crate::verifier::Rule;
 
+pub(crate) mod event;
+pub(crate) mod gate;
+pub(crate) mod held;
+pub(crate) mod spin;
+
 thread_local! {
     static IRQL: Cell<KIRQL> = const { Cell::new(PASSIVE_LEVEL) };
     static CRITICAL: Cell<u32> = const { Cell::new(0) };
@@ -17,6 +22,16 @@ thread_local! {
 /// Returns the interrupt level of the calling thread.
 pub(crate) fn current_irql() -> KIRQL {
     IRQL.get()
+}
+
+/// Changes the interrupt level of the calling thread.
+pub(crate) fn set_irql(irql: KIRQL) {
+    IRQL.set(irql);
+}
+
+/// Says whether normal kernel APCs are kept away from the calling thread.
+pub(crate) fn are_apcs_disabled() -> bool {
+    CRITICAL.get() > 0 || current_irql() >= APC_LEVEL
 }
 
 /// Puts the calling thread back to the level that threads begin at, and returns the level it was at.
@@ -125,5 +140,5 @@ pub unsafe extern "system" fn KeLeaveCriticalRegion() {
 /// KeAreApcsDisabled (wdm.h page).
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn KeAreApcsDisabled() -> crate::layout::BOOLEAN {
-    enter(&DISABLED, |_| u8::from(CRITICAL.get() > 0 || current_irql() >= APC_LEVEL))
+    enter(&DISABLED, |_| u8::from(are_apcs_disabled()))
 }
