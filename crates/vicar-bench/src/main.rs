@@ -34,7 +34,10 @@ struct Args {
     /// Print `{rows: [{name, op, groups, median_ns, ratio, rounds, peer}]}` instead of a table.
     #[arg(long)]
     json: bool,
-    /// Every operation, more group counts and thread counts; a few minutes instead of seconds.
+    /// Print the same rows as JSON objects, one a line.
+    #[arg(long, conflicts_with = "json")]
+    jsonl: bool,
+    /// Every way and operation, clients with 0, 3, 64 and 1,024 groups; minutes instead of seconds.
     #[arg(long)]
     full: bool,
     /// Only what vicar-kernel costs by itself; needs no rights.
@@ -88,19 +91,23 @@ fn run(args: &Args) -> Result<(), String> {
         return layer::print(window);
     }
     if args.kernel {
-        return print(&report::Report::of_kernel(args.rounds, window)?, args.json);
+        return print(&report::Report::of_kernel(args.rounds, window)?, args);
     }
     if args.checks {
-        return print(&report::Report::of_checks(args.rounds, window, &args.python)?, args.json);
+        return print(&report::Report::of_checks(args.rounds, window, &args.python)?, args);
     }
     if !rustix::process::geteuid().is_root() {
         return Err("needs root: it switches to throw-away user ids and back".to_owned());
     }
     let scratch = scratch::Scratch::create()?;
     let report = report::Report::collect(args.full, args.rounds, window, scratch.path(), &args.python)?;
-    print(&report, args.json)
+    print(&report, args)
 }
 
-fn print(report: &report::Report, as_json: bool) -> Result<(), String> {
-    if as_json { report.print_json() } else { report.print_table() }
+fn print(report: &report::Report, args: &Args) -> Result<(), String> {
+    match (args.json, args.jsonl) {
+        (true, _) => report.print_json(),
+        (false, true) => report.print_lines(),
+        (false, false) => report.print_table(),
+    }
 }

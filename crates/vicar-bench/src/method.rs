@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::op::Op;
+
 /// One way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
@@ -20,6 +22,12 @@ pub(crate) enum Method {
     Pool,
     /// As `Pool`, thirty-two operations a job.
     PoolBatch,
+    /// As `Sticky`, and every tenth operation is another client's.
+    Sticky90,
+    /// As `Pool` with one thread, and every tenth operation is another client's.
+    Pool90,
+    /// As `Pool90`; ten jobs, of one client, are handed over before the first is waited for.
+    Pool90Ten,
     /// A sealed worker, asked through shared memory and one message each way; one operation a message.
     Sealed,
     /// As `Sealed`, thirty-two operations a message.
@@ -53,6 +61,9 @@ impl Method {
             Self::Alternate => "alternate",
             Self::Pool => "pool",
             Self::PoolBatch => "pool_batch",
+            Self::Sticky90 => "sticky90",
+            Self::Pool90 => "pool90",
+            Self::Pool90Ten => "pool90_ten",
             Self::Sealed => "sealed",
             Self::SealedBatch => "sealed_batch",
             Self::Ring => "ring",
@@ -76,6 +87,9 @@ impl Method {
             Self::Alternate => "vicar: client thread, two clients in turn",
             Self::Pool => "vicar: one job an operation, handed over",
             Self::PoolBatch => "vicar: one job for 32 operations",
+            Self::Sticky90 => "vicar: client thread, 90 % the same client",
+            Self::Pool90 => "vicar: one job an operation, 90 % the same client",
+            Self::Pool90Ten => "vicar: the same, ten jobs handed over at a time",
             Self::Sealed => "vicar: sealed worker, one operation a message",
             Self::SealedBatch => "vicar: sealed worker, 32 operations a message",
             Self::Ring => "vicar: ring, two clients in turn",
@@ -98,6 +112,9 @@ impl Method {
             | Self::Alternate
             | Self::Pool
             | Self::PoolBatch
+            | Self::Sticky90
+            | Self::Pool90
+            | Self::Pool90Ten
             | Self::Sealed
             | Self::SealedBatch
             | Self::Ring
@@ -105,6 +122,12 @@ impl Method {
             | Self::Ring32 => false,
             Self::Naive | Self::Libc1 | Self::Libc16 | Self::Libc128 | Self::Setfsuid | Self::Fork => true,
         }
+    }
+
+    /// Whether it does this operation as a client would have it done: a sealed worker hands an open file over, and whoever
+    /// has that reads it.
+    pub(crate) const fn does(self, op: Op) -> bool {
+        !matches!((self, op), (Self::Sealed | Self::SealedBatch, Op::Read))
     }
 
     /// Whether the number of the client's groups can matter to it.

@@ -119,6 +119,83 @@ pub(crate) fn alternate(target: &Target, groups: u32) -> Result<Box<dyn Running>
     own_thread(&server, [client, another], target)
 }
 
+/// Of so many operations one in a row is the first of another client.
+const ROW: u32 = 10;
+
+/// As [`OwnThread`], ten operations of each client in turn.
+struct InRows {
+    thread: ClientThread,
+    turn: [ClientContext; 2],
+    target: Target,
+}
+
+impl Running for InRows {
+    fn time(&mut self, count: u32) -> Result<Duration, String> {
+        let start = Instant::now();
+        for done in 0..count {
+            let target = &self.target;
+            let [client, _] = &self.turn;
+            self.thread.run(client, |_as_client| target.run()).map_err(|error| format!("client thread: {error}"))??;
+            if done % ROW == ROW - 1 {
+                self.turn.reverse();
+            }
+        }
+        Ok(start.elapsed())
+    }
+}
+
+/// A client thread that takes on another client for every tenth operation.
+pub(crate) fn sticky90(target: &Target, groups: u32) -> Result<Box<dyn Running>, String> {
+    let (server, client) = start(groups)?;
+    let another = logon(&server, ANOTHER, groups)?;
+    let thread = ClientThread::adopt(&server, DEFAULT_UMASK).map_err(|error| format!("client thread: {error}"))?;
+    Ok(Box::new(InRows { thread, turn: [client, another], target: target.clone() }))
+}
+
+/// One job an operation for a single client thread, ten of each client in turn.
+struct PoolInRows {
+    threads: ClientThreads,
+    turn: [ClientContext; 2],
+    target: Target,
+    /// How many are handed over before the first is waited for; a divisor of [`ROW`].
+    at_once: u32,
+}
+
+impl Running for PoolInRows {
+    fn time(&mut self, count: u32) -> Result<Duration, String> {
+        let mut handed = Vec::new();
+        let start = Instant::now();
+        for done in 1..=count {
+            let target = self.target.clone();
+            let [client, _] = &self.turn;
+            handed.push(self.threads.run(client, move |_as_client| target.run()));
+            if done.is_multiple_of(self.at_once) || done == count {
+                // The last first: they end in order, and the caller sleeps once.
+                while let Some(answer) = handed.pop() {
+                    answer.wait().map_err(|error| format!("client threads: {error}"))??;
+                }
+            }
+            if done % ROW == 0 {
+                self.turn.reverse();
+            }
+        }
+        Ok(start.elapsed())
+    }
+}
+
+/// One job an operation, nine of ten of the client that the thread holds.
+pub(crate) fn pool90(target: &Target, groups: u32, at_once: u32) -> Result<Box<dyn Running>, String> {
+    let (server, client) = start(groups)?;
+    let another = logon(&server, ANOTHER, groups)?;
+    let options = ClientThreadOptions { threads: 1, ..ClientThreadOptions::default() };
+    let threads = server.client_threads(options).map_err(|error| format!("client threads: {error}"))?;
+    let proof = target.clone();
+    threads
+        .run_blocking(&client, move |_as_client| proof.must_be_client())
+        .map_err(|error| format!("client threads: {error}"))??;
+    Ok(Box::new(PoolInRows { threads, turn: [client, another], target: target.clone(), at_once }))
+}
+
 /// Jobs handed to the client threads.
 struct Pool {
     threads: ClientThreads,

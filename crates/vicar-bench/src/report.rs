@@ -1,5 +1,6 @@
 //! Rows: collected round by round, printed as a table or as JSON.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -75,12 +76,43 @@ const QUICK: &[Method] = &[
     Method::Setfsuid,
     Method::Fork,
 ];
-const FULL: &[Method] = &[
+
+/// What is done with each operation: the number of the client's groups, ways of doing it.
+type Columns = (Op, &'static [u32], &'static [Method]);
+
+/// What the first column of the whole table says of small and of large clients.
+const QUICK_COLUMNS: &[Columns] = &[(Op::OpenClose, &[3, 64], QUICK)];
+
+/// The whole table. The last two are no columns of their own: they say what an opening costs a server that looks at what
+/// it opened, and one that reads a file once.
+const FULL_COLUMNS: &[Columns] = &[
+    (Op::OpenClose, GROUPS, EVERY),
+    (Op::Statx, GROUPS, EVERY),
+    (Op::Read, GROUPS, EVERY),
+    (Op::OpenStat, &[3], OURS),
+    (Op::OpenRead, &[3], OURS),
+];
+const GROUPS: &[u32] = &[0, 3, 64, 1024];
+const OURS: &[Method] = &[
+    Method::Plain,
+    Method::Sticky,
+    Method::Sticky90,
+    Method::PoolBatch,
+    Method::Pool90Ten,
+    Method::SealedBatch,
+    Method::Ring,
+    Method::Ring8,
+    Method::Ring32,
+];
+const EVERY: &[Method] = &[
     Method::Plain,
     Method::RunAs,
     Method::Sticky,
+    Method::Sticky90,
     Method::Alternate,
     Method::Pool,
+    Method::Pool90,
+    Method::Pool90Ten,
     Method::PoolBatch,
     Method::Sealed,
     Method::SealedBatch,
@@ -104,16 +136,10 @@ impl Report {
         scratch: &Path,
         python: &Path,
     ) -> Result<Self, String> {
-        let (methods, ops, groups): (_, &[Op], &[u32]) = if full {
-            (FULL, &[Op::OpenClose, Op::Statx, Op::OpenRead], &[3, 64, 1024])
-        } else {
-            (QUICK, &[Op::OpenClose], &[3, 64])
-        };
         let mut list = Vec::new();
-        for &op in ops {
-            for &method in methods {
-                let counts = if method.knows_groups() { groups } else { &[0] };
-                for &groups in counts {
+        for &(op, counts, methods) in if full { FULL_COLUMNS } else { QUICK_COLUMNS } {
+            for &method in methods.iter().filter(|method| method.does(op)) {
+                for &groups in if method.knows_groups() { counts } else { &[0] } {
                     list.push(Series { method, op, groups, nanoseconds: Vec::new(), ratios: Vec::new() });
                 }
             }
@@ -173,14 +199,46 @@ impl Report {
         Ok(())
     }
 
+    /// Prints one row a line, each a JSON object.
+    pub(crate) fn print_lines(&self) -> Result<(), String> {
+        for row in &self.rows {
+            println!("{}", serde_json::to_string(row).map_err(|error| format!("JSON: {error}"))?);
+        }
+        Ok(())
+    }
+
+    /// Prints a table for each operation: a line a way, two columns a number of groups.
     pub(crate) fn print_table(&self) -> Result<(), String> {
         let wide = self.rows.iter().map(|row| row.label.len()).max().unwrap_or(0);
-        println!("{:<wide$} {:<10} {:>6} {:>12} {:>9}", "way", "operation", "groups", "ns each", "x plain");
+        let (mut ops, mut ways) = (Vec::new(), Vec::new());
         for row in &self.rows {
-            println!(
-                "{:<wide$} {:<10} {:>6} {:>12.0} {:>8.2}x",
-                row.label, row.op, row.groups, row.median_ns, row.ratio
-            );
+            if !ops.contains(&row.op) {
+                ops.push(row.op);
+            }
+            if !ways.contains(&(row.op, row.label)) {
+                ways.push((row.op, row.label));
+            }
+        }
+        for op in ops {
+            let rows: Vec<&Row> = self.rows.iter().filter(|row| row.op == op).collect();
+            let counts: BTreeSet<u32> = rows.iter().map(|row| row.groups).collect();
+            print!("{op:<wide$}");
+            for count in &counts {
+                print!("{:>23}", format!("{count} groups"));
+            }
+            println!();
+            for (_, label) in ways.iter().filter(|(of, _)| *of == op) {
+                print!("{label:<wide$}");
+                for count in &counts {
+                    let row = rows.iter().find(|row| row.label == *label && row.groups == *count);
+                    print!(
+                        "{:>23}",
+                        row.map_or(String::new(), |row| format!("{:.0} ns {:>7.2}x", row.median_ns, row.ratio))
+                    );
+                }
+                println!();
+            }
+            println!();
         }
         let rounds = self.rows.first().map_or(0, |row| row.rounds);
         println!(

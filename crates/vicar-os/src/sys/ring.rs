@@ -175,6 +175,7 @@ impl Queue {
             return Err(calls);
         }
         let last = calls.len().saturating_sub(1);
+        let Self { ring, pending: places, free, spare } = self;
         let mut is_linked = false;
         for (position, (call, link)) in calls.into_iter().enumerate() {
             let mut flags = match link {
@@ -184,36 +185,21 @@ impl Queue {
             if always_async {
                 flags |= squeue::Flags::ASYNC;
             }
-            let memory = self.spare.pop().unwrap_or_else(Box::new_uninit);
+            let memory = spare.pop().unwrap_or_else(Box::new_uninit);
             let mut pending = Box::write(memory, Pending::new(call, group, position));
             let entry = pending.entry(is_linked);
             is_linked = link == Link::Soft;
-            let Some(index) = self.hold(pending) else { continue };
+            let Some(index) = hold(places, free, pending) else { continue };
             let entry = entry.flags(flags).user_data(index).personality(personality.get());
             // SAFETY:
             // 1. what the entry points to is on the heap, owned by the `Pending` that `hold` keeps, and is neither
             //    touched nor freed before the kernel has completed this entry (`finish` is the only one to take it).
             // 2. the pointers were made from the value before it was turned into a raw pointer, which does not move it.
-            let pushed = unsafe { self.ring.submission().push(&entry) };
+            let pushed = unsafe { ring.submission().push(&entry) };
             // The room was counted above, and nobody else has the queue.
             debug_assert!(pushed.is_ok());
         }
         Ok(())
-    }
-
-    fn hold(&mut self, pending: Box<Pending>) -> Option<u64> {
-        let pointer = NonNull::new(Box::into_raw(pending))?;
-        let index = match self.free.pop() {
-            Some(index) => index,
-            None => {
-                self.pending.push(None);
-                self.pending.len().saturating_sub(1)
-            }
-        };
-        if let Some(place) = self.pending.get_mut(index) {
-            *place = Some(pointer);
-        }
-        u64::try_from(index).ok()
     }
 
     /// Hands the kernel what was pushed. What can be done at once is done during the call, on this thread.
@@ -266,6 +252,22 @@ impl Queue {
         self.spare.push(unsafe { Box::from_raw(memory.cast()) });
         Some(finished)
     }
+}
+
+/// Puts a call in a free place, whose number is returned.
+fn hold(places: &mut Vec<Option<NonNull<Pending>>>, free: &mut Vec<usize>, pending: Box<Pending>) -> Option<u64> {
+    let pointer = NonNull::new(Box::into_raw(pending))?;
+    let index = match free.pop() {
+        Some(index) => index,
+        None => {
+            places.push(None);
+            places.len().saturating_sub(1)
+        }
+    };
+    if let Some(place) = places.get_mut(index) {
+        *place = Some(pointer);
+    }
+    u64::try_from(index).ok()
 }
 
 impl Drop for Queue {

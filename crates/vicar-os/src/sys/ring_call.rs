@@ -171,6 +171,7 @@ impl Call {
     /// The number by which the kernel knows it.
     pub(crate) const fn code(&self) -> u8 {
         match self {
+            Self::Open { resolve, .. } if resolve.is_empty() => opcode::OpenAt::CODE,
             Self::Open { .. } => opcode::OpenAt2::CODE,
             Self::Stat { .. } => opcode::Statx::CODE,
             Self::MakeDirectory { .. } => opcode::MkDirAt::CODE,
@@ -188,7 +189,7 @@ impl Call {
     }
 
     /// The numbers of all calls, with their names.
-    pub(crate) const CODES: [(u8, &'static str); 13] = [
+    pub(crate) const CODES: [(u8, &'static str); 14] = [
         (opcode::OpenAt2::CODE, "openat2"),
         (opcode::Statx::CODE, "statx"),
         (opcode::MkDirAt::CODE, "mkdirat"),
@@ -202,6 +203,7 @@ impl Call {
         (opcode::Read::CODE, "read"),
         (opcode::Write::CODE, "write"),
         (opcode::Close::CODE, "close"),
+        (opcode::OpenAt::CODE, "openat"),
     ];
 
     /// Whether it can make an inode, whose mode then depends on the umask of the thread that submits it.
@@ -339,6 +341,10 @@ impl Pending {
                     Some(alone) => opcode::Close::new(types::Fd(alone.as_raw_fd())).build(),
                     None => opcode::Nop::new().build(),
                 }
+            }
+            // One structure less for the kernel to fetch.
+            Call::Open { at, path, flags, mode, resolve } if resolve.is_empty() => {
+                opcode::OpenAt::new(at.raw(), path.as_ptr()).flags(flags.bits().cast_signed()).mode(*mode).build()
             }
             Call::Open { at, path, .. } => opcode::OpenAt2::new(at.raw(), path.as_ptr(), &raw const self.how).build(),
             Call::Stat { at, path, flags } => opcode::Statx::new(at.raw(), path.as_ptr(), stat.cast())
