@@ -28,12 +28,18 @@ OUTSIDE = {
 }
 # What an adapter brings, each behind a feature that is off by default.
 OPTIONAL = {
-    "vicar-os": {"axum-core", "http", "pin-project-lite", "tokio", "tower-layer", "tower-service"},
+    "vicar-os": {
+        "axum-core", "http", "libgssapi", "libgssapi-sys", "pin-project-lite", "tokio", "tower-layer", "tower-service",
+    },
 }
+# What links or needs a C library, and the only feature that may bring it. No other crate, and no other feature, may.
+FOREIGN = {"libgssapi", "libgssapi-sys"}
+FOREIGN_FEATURE = ("vicar-os", "kerberos")
 # Builds that try interleavings out; nothing that is shipped is built so.
 TRIALS = {"cfg(loom)", "cfg(shuttle)"}
 # Crates with code that is not Rust. `ring` compiles its own C and assembly and needs nothing installed but a C compiler.
-LINKS = {"ring"}
+# `clang-sys` loads libclang while libgssapi-sys is built; whether it is in a build is looked at below.
+LINKS = {"ring", "clang-sys"}
 PERMISSIVE = {
     "MIT", "MIT-0", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib",
     "Unicode-3.0", "Unlicense", "0BSD", "BSL-1.0", "CC0-1.0", "CDLA-Permissive-2.0",
@@ -65,6 +71,32 @@ def permissive(expression):
         return tokens[at] in PERMISSIVE, at + 1
 
     return bool(tokens) and either(0)[0]
+
+
+def foreign(ours, packages):
+    """Who could bring a C library, other than the one feature for it; and whether the default build has it none the less."""
+    found = []
+    for name, package in ours.items():
+        brings = {d["name"] for d in package["dependencies"] if d["name"] in FOREIGN}
+        if brings and name != FOREIGN_FEATURE[0]:
+            found.append(f"{name} -> {sorted(brings)}: a C library")
+        for feature, parts in package["features"].items():
+            own = (name, feature) == FOREIGN_FEATURE
+            brought = {part.removeprefix("dep:").split("/")[0].rstrip("?") for part in parts} & FOREIGN
+            asked = any(part.split("/")[-1] == FOREIGN_FEATURE[1] for part in parts)
+            if (brought and not own) or asked:
+                found.append(f"{name}: feature {feature} brings a C library")
+        for dependency in package["dependencies"]:
+            if dependency["name"] == FOREIGN_FEATURE[0] and FOREIGN_FEATURE[1] in dependency["features"]:
+                found.append(f"{name} -> {dependency['name']}: asks for the feature {FOREIGN_FEATURE[1]}")
+    users = {p["name"] for p in packages.values() for d in p["dependencies"] if d["name"] in FOREIGN and d["kind"] != "dev"}
+    found += [f"{user}: uses a C library" for user in sorted(users - FOREIGN - {FOREIGN_FEATURE[0]})]
+    tree = subprocess.run(
+        ["cargo", "tree", "--workspace", "--locked", "--prefix", "none", "--format", "{p}", "-e", "normal,build,dev"],
+        check=True, capture_output=True, text=True).stdout
+    built = {line.split()[0] for line in tree.splitlines() if line.strip()}
+    found += [f"{name}: in the default build" for name in sorted(built & (FOREIGN | {"clang-sys", "bindgen"}))]
+    return found
 
 
 def main():
@@ -99,6 +131,7 @@ def main():
             found.append(f"{title}: licence {package['license']}")
         if package["links"] and package["name"] not in LINKS:
             found.append(f"{title}: links {package['links']}, a library that is not Rust")
+    found += foreign(ours, packages)
     print("\n".join(found) if found else f"{sum(map(len, EDGES.values()))} edges, {len(packages)} packages")
     return 1 if found else 0
 

@@ -1,7 +1,7 @@
 //! A client, as the server may act as it.
 
 use crate::UnixIdentity;
-use crate::delegation::{self, DelegatedCredential, DelegationError};
+use crate::delegation::{self, Delegated, DelegatedCredential, DelegationError};
 use crate::enter::Purpose;
 use crate::project::{ProjectError, Projection, project};
 use crate::restricted::{self, Passes};
@@ -142,12 +142,21 @@ impl ClientContext {
         if self.level().may_identify() { Ok(&self.inner.captured_as) } else { Err(NtStatus::CANT_OPEN_ANONYMOUS) }
     }
 
-    /// Returns what the client handed over for acting towards others.
+    /// Returns what may be known of the credential that the client handed over for acting towards others. It is used
+    /// through [`Server::initiate`](crate::Server::initiate).
     ///
     /// # Errors
     /// - [`DelegationError::NotDelegated`] for every client below level Delegation.
     /// - [`DelegationError::Expired`] when the credential has ended. Local work goes on as before.
-    pub fn delegated(&self) -> Result<&Arc<dyn DelegatedCredential>, DelegationError> {
+    /// - [`DelegationError::Revoked`] after [`Self::revoke`].
+    pub fn delegated(&self) -> Result<Delegated<'_>, DelegationError> {
+        self.credential().map(Delegated::new)
+    }
+
+    pub(crate) fn credential(&self) -> Result<&Arc<dyn DelegatedCredential>, DelegationError> {
+        if self.is_revoked() {
+            return Err(DelegationError::Revoked);
+        }
         delegation::good(self.inner.more.delegated.as_ref())
     }
 

@@ -365,6 +365,15 @@ pub(crate) fn judge(server: &Server, context: &ClientContext) -> Result<Arc<Proj
     context.projected().map_err(EnterError::Project)
 }
 
+/// Asks the gate which level it grants the server for the client now, which must be all of itself, and changes nothing.
+///
+/// # Errors
+/// - [`EnterError`] as [`ServerThread::enter`] would have it.
+pub(crate) fn level_granted(server: &Server, context: &ClientContext) -> Result<ImpersonationLevel, EnterError> {
+    let level = ask_gate(server, &server.new_thread(), context, Purpose::Act)?.level();
+    context.projected().map(|_identity| level).map_err(EnterError::Project)
+}
+
 fn ask_gate(
     server: &Server,
     record: &ThreadRef,

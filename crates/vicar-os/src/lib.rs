@@ -41,7 +41,7 @@ mod testing;
 pub mod tracking;
 
 pub use client::ClientContext;
-pub use delegation::{DelegatedCredential, DelegationError};
+pub use delegation::{DelegatedCredential, DelegationError, InitiateError, Initiator, Service, Turn};
 pub use enter::{AsClient, EnterError, Misuse, Shown, acts_as_client};
 pub use identity::{IdentityError, KernelGid, KernelUid, UnixIdentity};
 pub use mailbox::{MailboxError, MailboxThread, SafePoint, ThreadHandle};

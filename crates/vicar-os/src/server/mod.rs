@@ -12,7 +12,7 @@ pub use start::{Powerless, StartError, StartOptions, StartReport, Starting};
 pub use trial::TrialError;
 
 use crate::client::{ClientContext, More};
-use crate::delegation::{self, DelegatedCredential, DelegationError};
+use crate::delegation::{self, DelegatedCredential, DelegationError, InitiateError, Initiator, Service};
 use crate::enter::{self, AsClient, EnterError, Purpose};
 use crate::mailbox::Mailboxes;
 use crate::pool::{ClientThreadOptions, ClientThreads, PoolError};
@@ -185,7 +185,7 @@ impl Server {
     /// - As [`Self::logon`]; [`LogonError::Delegation`] when the credential has ended.
     ///
     /// # Identity
-    /// On this machine as at level Impersonation. The credential is reached through [`ClientContext::delegated`] only.
+    /// On this machine as at level Impersonation. The credential is used through [`Self::initiate`] only.
     pub fn logon_delegated(
         &self,
         kind: LogonKind,
@@ -337,6 +337,30 @@ impl Server {
     /// An access check by a server that impersonates at level Identification.
     pub fn could(&self, client: &ClientContext, question: &Question) -> Result<Could, AskError> {
         enter::run_as(self, client, Purpose::Ask, |as_client| question.put(as_client)).map_err(AskError::Enter)?
+    }
+
+    /// Begins to prove to a service elsewhere that this server acts for the client, with the credential that the client
+    /// handed over.
+    ///
+    /// # Errors
+    /// - [`InitiateError::Delegation`] without such a credential, after its end, and when the client was revoked. The server's own
+    ///   is never used.
+    /// - [`InitiateError::Enter`], [`InitiateError::BelowDelegation`] when the gate grants the server less, and for a client that
+    ///   is restricted: another machine would see the whole client.
+    /// - Others as the mechanism has them.
+    ///
+    /// # Identity
+    /// Changes none; the gate is asked, and nothing is projected.
+    ///
+    /// # NT
+    /// Network access by a thread that impersonates at level Delegation.
+    pub fn initiate(&self, client: &ClientContext, service: &Service) -> Result<Box<dyn Initiator>, InitiateError> {
+        let level = enter::level_granted(self, client).map_err(InitiateError::Enter)?;
+        let credential = client.credential().map_err(InitiateError::Delegation)?;
+        if level != ImpersonationLevel::Delegation {
+            return Err(InitiateError::BelowDelegation { level });
+        }
+        credential.initiate(service)
     }
 
     /// Starts threads that do nothing but act as clients and rest powerless.

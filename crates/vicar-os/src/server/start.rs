@@ -224,6 +224,22 @@ impl Starting {
         Sealer::fork(options, jobs).map_err(StartError::Supervisor)
     }
 
+    /// Forks the process that accepts Kerberos tokens, with the starting rights: see [`crate::source::kerberos`].
+    ///
+    /// # Errors
+    /// - [`StartError::Supervisor`]; nothing was changed. `EINVAL` for options that cannot be, and for a replay cache that is no
+    ///   file of its own;
+    ///   `EPERM` when helpers could not become their user or not be ended then (CAP_SETUID, CAP_SETGID, CAP_KILL);
+    ///   another number when the replay cache cannot be opened or given to that user.
+    #[cfg(feature = "kerberos")]
+    pub fn fork_kerberos(
+        &mut self,
+        options: crate::source::kerberos::KerberosOptions,
+    ) -> Result<crate::source::kerberos::Kerberos, StartError> {
+        single_threaded()?;
+        crate::source::kerberos::Kerberos::fork(options, &self.anonymous).map_err(StartError::Supervisor)
+    }
+
     /// Gives up powers, tests what is left, and becomes the server.
     ///
     /// # Errors

@@ -1,15 +1,19 @@
 //! Where an identity comes from: the account databases, a socket's other end, or this process itself.
 //!
-//! [`account`] asks the name service, [`peer`] asks the kernel who connected, [`own`] asks it who we are. Each answers
+//! [`account`] asks the name service, [`peer`] asks the kernel who connected, [`own`] asks it who we are; [`principal`] is the
+//! rule by which a Kerberos principal is an account, and `kerberos` (a feature) proves principals. Each answers
 //! with a whole identity or an error: an unknown name, a failing database, a process that is gone and an id that means
 //! "somebody else" never become user 0, nobody, or an empty group list.
 //!
 //! Nothing here decides whether an identity may be used; see [`crate::supervisor::admission`] for that.
 
 pub mod account;
+#[cfg(feature = "kerberos")]
+pub mod kerberos;
 pub mod name;
 pub mod own;
 pub mod peer;
+pub mod principal;
 pub mod process;
 pub mod token;
 

@@ -5,6 +5,8 @@
 pub(crate) mod account;
 pub(crate) mod cred;
 pub(crate) mod fork;
+#[cfg(feature = "kerberos")]
+pub(crate) mod gss;
 pub(crate) mod keyring;
 pub(crate) mod landlock;
 pub(crate) mod pam;

@@ -27,7 +27,8 @@ use vicar_os::question::AskError;
 use vicar_os::switch::irrevocable;
 use vicar_os::{
     ClientContext, ClientThread, ClientThreadOptions, Could, DEFAULT_UMASK, DelegatedCredential, DelegationError,
-    EnterError, ImpersonationLevel, LogonError, LogonKind, Qos, Question, Reach, Server, Tracking, Want,
+    EnterError, ImpersonationLevel, InitiateError, Initiator, LogonError, LogonKind, Qos, Question, Reach, Server,
+    Service, Tracking, Turn, Want,
 };
 
 fn main() -> ExitCode {
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
             ("a_failure_is_no_answer", a_failure_is_no_answer),
             ("keys::no_key_of_the_server_is_in_a_clients_reach", keys::no_key_of_the_server_is_in_a_clients_reach),
             ("delegation_needs_a_credential_in_hand", delegation_needs_a_credential_in_hand),
+            ("a_credential_is_used_as_far_as_the_gate_allows", a_credential_is_used_as_far_as_the_gate_allows),
         ],
     )
 }
@@ -276,6 +278,46 @@ impl DelegatedCredential for Ticket {
     fn expires(&self) -> Option<SystemTime> {
         self.0
     }
+
+    fn initiate(&self, service: &Service) -> Result<Box<dyn Initiator>, InitiateError> {
+        Ok(Box::new(Echo(service.clone())))
+    }
+}
+
+/// A proof that is the name of the service.
+#[derive(Debug)]
+struct Echo(Service);
+
+impl Initiator for Echo {
+    fn step(&mut self, _token: Option<&[u8]>) -> Result<Turn, InitiateError> {
+        Ok(Turn::Done(Some(self.0.as_str().into())))
+    }
+}
+
+/// What a server does here for a client it may do elsewhere, and no more.
+fn a_credential_is_used_as_far_as_the_gate_allows() {
+    let server = server();
+    let host = Service::new("host", "localhost").unwrap();
+    let delegated = || {
+        let ticket = Arc::new(Ticket(None));
+        server.logon_delegated(LogonKind::Network, &identity(61_001, &[61_300]), ticket).unwrap()
+    };
+    let initiate = |client: &ClientContext| server.initiate(client, &host).and_then(|mut proof| proof.step(None));
+    let alice = delegated();
+    assert_eq!(initiate(&alice), Ok(Turn::Done(Some(b"host@localhost".into()))));
+    // With less than level Delegation there is none, whoever it is.
+    let none = Err(InitiateError::Delegation(DelegationError::NotDelegated));
+    assert_eq!(initiate(&client(&server, 61_001, &[61_300])), none);
+    let known = at(&server, ImpersonationLevel::Identification, 61_001, &[61_300]);
+    assert!(matches!(initiate(&known), Err(InitiateError::Enter(EnterError::BelowImpersonation { .. }))));
+    // A revoked client is nobody's any more.
+    alice.revoke();
+    assert_eq!(alice.delegated().map(|_| ()), Err(DelegationError::Revoked));
+    assert_eq!(initiate(&alice), Err(InitiateError::Enter(EnterError::Revoked)));
+    // A server that may not act as the client here does not elsewhere.
+    let again = delegated();
+    server.give_up_impersonation();
+    assert!(matches!(initiate(&again), Err(InitiateError::Enter(EnterError::BelowImpersonation { .. }))));
 }
 
 fn delegation_needs_a_credential_in_hand() {
