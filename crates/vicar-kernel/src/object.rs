@@ -142,6 +142,27 @@ impl Reserved<'_> {
     }
 }
 
+/// Says which rights to a process, or to a thread of it, a subject has of those it wants.
+fn granted(
+    caller: &SubjectContext,
+    process: &ProcessRef,
+    desired: RequestedMask,
+    mapping: GenericMapping,
+) -> Result<AccessMask, NtStatus> {
+    let state = process.reference_primary().state();
+    let user = state.user().sid;
+    let mut text = format!("O:{user}G:{user}D:(A;;0x1fffff;;;{user})(A;;0x1fffff;;;SY)");
+    if let Some(level) = state.integrity() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "S:(ML;;NWNRNX;;;{})", level.to_sid());
+    }
+    let descriptor = sddl::parse(&text, None).map_err(|_| NtStatus::INVALID_SECURITY_DESCR)?;
+    let locked = caller.lock();
+    let options = CheckOptions { readings: process.system().policy().readings, ..CheckOptions::STANDARD };
+    let request = AccessRequest::new(locked.subject(), descriptor.as_ref(), desired, mapping);
+    Ok(decide(&AccessRequest { options, ..request }).map_err(|denial| denial.status())?.mask())
+}
+
 fn demand(granted: AccessMask, right: AccessMask) -> Result<(), NtStatus> {
     if granted.contains(right) { Ok(()) } else { Err(NtStatus::ACCESS_DENIED) }
 }
@@ -223,19 +244,23 @@ impl Handles {
         thread: &ThreadRef,
         desired: RequestedMask,
     ) -> Result<HandleValue, NtStatus> {
-        let state = thread.process().reference_primary().state();
-        let user = state.user().sid;
-        let mut text = format!("O:{user}G:{user}D:(A;;0x1fffff;;;{user})(A;;0x1fffff;;;SY)");
-        if let Some(level) = state.integrity() {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "S:(ML;;NWNRNX;;;{})", level.to_sid());
-        }
-        let descriptor = sddl::parse(&text, None).map_err(|_| NtStatus::INVALID_SECURITY_DESCR)?;
-        let locked = caller.lock();
-        let options = CheckOptions { readings: thread.system().policy().readings, ..CheckOptions::STANDARD };
-        let request = AccessRequest::new(locked.subject(), descriptor.as_ref(), desired, THREAD_MAPPING);
-        let access = decide(&AccessRequest { options, ..request }).map_err(|denial| denial.status())?.mask();
-        self.add_thread(thread, access)
+        self.add_thread(thread, granted(caller, thread.process(), desired, THREAD_MAPPING)?)
+    }
+
+    /// Opens a process for a subject and names it; who may is as for its threads.
+    ///
+    /// # Errors
+    /// - as for [`Handles::open_thread`].
+    ///
+    /// # NT
+    /// `NtOpenProcess`.
+    pub fn open_process(
+        &self,
+        caller: &SubjectContext,
+        process: &ProcessRef,
+        desired: RequestedMask,
+    ) -> Result<HandleValue, NtStatus> {
+        self.add_process(process, granted(caller, process, desired, GenericMapping::PROCESS)?)
     }
 
     /// Gives a name up.

@@ -1918,7 +1918,7 @@ _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSAPI NTSTATUS NTAPI ZwClose(_In_ HANDLE H
 
 /*
  * A Zw routine is the kernel's own call. The Nt routine of the same name is for whoever ExGetPreviousMode names: for UserMode handles,
- * pointers and rights are checked as a program's.
+ * pointers and rights are checked as a program's, and a handle made with OBJ_KERNEL_HANDLE is none.
  */
 _IRQL_requires_max_(PASSIVE_LEVEL) NTSYSCALLAPI NTSTATUS NTAPI NtClose(_In_ HANDLE Handle);
 

@@ -4,14 +4,14 @@
 //! the calling thread and its process. Everything else is in the table of the calling thread's process.
 
 use vicar_kernel::object::{HandleValue, Handles, process_right, thread_right};
-use vicar_kernel::{ProcessRef, Thread, ThreadRef, TokenHandle};
-use vicar_nt::{AccessMask, NtStatus, RequestedMask};
+use vicar_kernel::{ProcessRef, ThreadRef, TokenHandle};
+use vicar_nt::check::AccessMode;
+use vicar_nt::{AccessMask, NtStatus};
 
 use crate::current;
 use crate::entry::Call;
 use crate::export::Type;
 use crate::layout::HANDLE;
-use crate::se::subject;
 use crate::verifier::{Rule, book};
 use crate::world;
 
@@ -83,13 +83,20 @@ pub(crate) fn insert(
     Ok(std::ptr::without_provenance_mut(bits))
 }
 
-/// Looks a handle up in the table it belongs to.
-fn find<R>(handle: HANDLE, action: impl FnOnce(&Handles, HandleValue) -> Result<R, NtStatus>) -> Result<R, NtStatus> {
-    match Place::of(handle) {
-        Place::Own(value) => action(&current::seat().host.process.handles, value),
-        Place::Kernel(value) => action(&world::current().kernel_handles, value),
-        Place::CurrentProcess | Place::CurrentThread => Err(NtStatus::OBJECT_TYPE_MISMATCH),
-        Place::Null | Place::Nothing => Err(NtStatus::INVALID_HANDLE),
+/// Looks a handle up in the table it belongs to. The kernel's handles mean nothing in a user's request.
+///
+/// # Source
+/// InitializeObjectAttributes (ntdef.h page), OBJ_KERNEL_HANDLE.
+fn find<R>(
+    handle: HANDLE,
+    mode: AccessMode,
+    action: impl FnOnce(&Handles, HandleValue) -> Result<R, NtStatus>,
+) -> Result<R, NtStatus> {
+    match (Place::of(handle), mode) {
+        (Place::Own(value), _) => action(&current::seat().host.process.handles, value),
+        (Place::Kernel(value), AccessMode::Kernel) => action(&world::current().kernel_handles, value),
+        (Place::CurrentProcess | Place::CurrentThread, _) => Err(NtStatus::OBJECT_TYPE_MISMATCH),
+        (Place::Null | Place::Nothing, _) | (Place::Kernel(_), AccessMode::User) => Err(NtStatus::INVALID_HANDLE),
     }
 }
 
@@ -103,32 +110,37 @@ fn noted<R>(call: &Call, handle: HANDLE, found: Result<R, NtStatus>) -> Result<R
 }
 
 /// Returns the token of a handle, whatever its rights.
-pub(crate) fn token(call: &Call, handle: HANDLE) -> Result<TokenHandle, NtStatus> {
-    noted(call, handle, find(handle, |table, value| table.token(value)))
+pub(crate) fn token(call: &Call, handle: HANDLE, mode: AccessMode) -> Result<TokenHandle, NtStatus> {
+    noted(call, handle, find(handle, mode, |table, value| table.token(value)))
 }
 
 /// Returns the thread of a handle that has a right, or the calling thread.
-pub(crate) fn thread(call: &Call, handle: HANDLE, wanted: AccessMask) -> Result<ThreadRef, NtStatus> {
+pub(crate) fn thread(call: &Call, handle: HANDLE, mode: AccessMode, wanted: AccessMask) -> Result<ThreadRef, NtStatus> {
     if let Place::CurrentThread = Place::of(handle) {
         return Ok(current::seat().host.thread.clone());
     }
-    noted(call, handle, find(handle, |table, value| table.thread(value, wanted)))
+    noted(call, handle, find(handle, mode, |table, value| table.thread(value, wanted)))
 }
 
 /// Returns the process of a handle that has one of the rights, or the calling thread's.
-pub(crate) fn process(call: &Call, handle: HANDLE, rights: &[AccessMask]) -> Result<ProcessRef, NtStatus> {
+pub(crate) fn process(
+    call: &Call,
+    handle: HANDLE,
+    mode: AccessMode,
+    rights: &[AccessMask],
+) -> Result<ProcessRef, NtStatus> {
     if let Place::CurrentProcess = Place::of(handle) {
         return Ok(current::seat().host.process.process.clone());
     }
-    noted(call, handle, find(handle, |table, value| table.process(value, rights)))
+    noted(call, handle, find(handle, mode, |table, value| table.process(value, rights)))
 }
 
 /// Closes a handle; closing a pseudo-handle does nothing.
-pub(crate) fn close(call: &Call, handle: HANDLE) -> Result<(), NtStatus> {
+pub(crate) fn close(call: &Call, handle: HANDLE, mode: AccessMode) -> Result<(), NtStatus> {
     if let Place::CurrentThread | Place::CurrentProcess = Place::of(handle) {
         return Ok(());
     }
-    noted(call, handle, find(handle, |table, value| table.close(value)))?;
+    noted(call, handle, find(handle, mode, |table, value| table.close(value)))?;
     if call.is_verified() {
         book::closed(handle.addr());
     }
@@ -147,30 +159,18 @@ pub(crate) fn kernel_rights(desired: u32, all: AccessMask) -> AccessMask {
 }
 
 /// Returns what kind of object a handle names.
-pub(crate) fn kind(call: &Call, handle: HANDLE) -> Result<Type, NtStatus> {
+pub(crate) fn kind(call: &Call, handle: HANDLE, mode: AccessMode) -> Result<Type, NtStatus> {
     match Place::of(handle) {
         Place::CurrentThread => return Ok(Type::Thread),
         Place::CurrentProcess => return Ok(Type::Process),
         Place::Null | Place::Nothing | Place::Kernel(_) | Place::Own(_) => {}
     }
     let nothing = AccessMask::truncate(0);
-    let found = find(handle, |table, value| match table.token(value) {
+    let found = find(handle, mode, |table, value| match table.token(value) {
         Ok(_) => Ok(Type::Token),
         Err(NtStatus::OBJECT_TYPE_MISMATCH) if table.thread(value, nothing).is_ok() => Ok(Type::Thread),
         Err(NtStatus::OBJECT_TYPE_MISMATCH) => Ok(Type::Process),
         Err(status) => Err(status),
     });
     noted(call, handle, found)
-}
-
-/// Checks that the calling thread may open a process: its user and the system may, not from below its integrity level.
-///
-/// # Errors
-/// - the statuses of an access check.
-pub(crate) fn may_open_process(call: &Call, process: &ProcessRef, desired: RequestedMask) -> Result<(), NtStatus> {
-    let world = world::current();
-    let probe = Handles::new(&world.system);
-    let thread = Thread::new(process);
-    let _ = call;
-    probe.open_thread(&subject::of_caller(), &thread, desired).map(drop)
 }

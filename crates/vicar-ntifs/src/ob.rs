@@ -126,25 +126,27 @@ pub unsafe extern "system" fn ObReferenceObjectByHandle(
             return Err(NtStatus::INVALID_PARAMETER);
         }
         // A caller in kernel mode gets what the handle names, whatever its rights.
-        let wanted = match convert::mode(AccessMode) {
+        let mode = convert::mode(AccessMode);
+        let wanted = match mode {
             AccessMode::Kernel => AccessMask::truncate(0),
             AccessMode::User => AccessMask::truncate(DesiredAccess),
         };
         let kind = match ObjectType.is_null() {
-            true => handle::kind(call, Handle)?,
+            true => handle::kind(call, Handle, mode)?,
             false => export::kind(ObjectType).ok_or(NtStatus::OBJECT_TYPE_MISMATCH)?,
         };
         let (pointer, granted) = match kind {
             Type::Token => {
-                let token = handle::token(call, Handle)?;
+                let token = handle::token(call, Handle, mode)?;
                 (object::give(call, token.demand(wanted)?.clone()), token.access())
             }
             Type::Thread => {
-                (object::give(call, handle::thread(call, Handle, wanted)?), AccessMask::truncate(DesiredAccess))
+                (object::give(call, handle::thread(call, Handle, mode, wanted)?), AccessMask::truncate(DesiredAccess))
             }
-            Type::Process => {
-                (object::give(call, handle::process(call, Handle, &[wanted])?), AccessMask::truncate(DesiredAccess))
-            }
+            Type::Process => (
+                object::give(call, handle::process(call, Handle, mode, &[wanted])?),
+                AccessMask::truncate(DesiredAccess),
+            ),
         };
         ptr::write(Object, pointer);
         if !HandleInformation.is_null() {
@@ -248,10 +250,8 @@ fn open_process(
     mode: AccessMode,
     table: Table,
 ) -> Result<HANDLE, NtStatus> {
-    if mode == AccessMode::User {
-        handle::may_open_process(call, process, RequestedMask(desired))?;
-    }
-    handle::insert(call, table, |handles| {
-        handles.add_process(process, handle::kernel_rights(desired, handle::ALL_OF_PROCESS))
+    handle::insert(call, table, |handles| match mode {
+        AccessMode::Kernel => handles.add_process(process, handle::kernel_rights(desired, handle::ALL_OF_PROCESS)),
+        AccessMode::User => handles.open_process(&subject::of_caller(), process, RequestedMask(desired)),
     })
 }

@@ -15,6 +15,7 @@ use crate::object;
 use crate::ptr::{self, Held};
 use crate::se::client::{answer, noted};
 use crate::verifier::{Rule, book, flow};
+use crate::zw::previous_mode;
 
 static IMPERSONATE: Routine = routine!(PsImpersonateClient, PASSIVE_LEVEL, "PsImpersonateClient (ntifs.h page)");
 static ASSIGN: Routine =
@@ -133,7 +134,7 @@ fn assign(call: &Call, on: PETHREAD, token: HANDLE) -> Result<Option<Outcome>, N
         flow::ended_of(thread.id());
         return Ok(None);
     }
-    thread.assign_handle(&handle::token(call, token)?).map(Some)
+    thread.assign_handle(&handle::token(call, token, previous_mode())?).map(Some)
 }
 
 /// Ends all impersonation of the calling thread.

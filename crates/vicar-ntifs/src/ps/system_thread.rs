@@ -2,7 +2,8 @@
 
 use std::ffi::c_void;
 
-use vicar_nt::NtStatus;
+use vicar_nt::check::AccessMode;
+use vicar_nt::{AccessMask, NtStatus};
 
 use crate::current;
 use crate::entry::{Routine, enter, enter_status, routine};
@@ -52,7 +53,7 @@ pub unsafe extern "system" fn PsCreateSystemThread(
         let process = match ProcessHandle.is_null() {
             true => std::sync::Arc::clone(&world.system_process),
             false => {
-                let named = handle::process(call, ProcessHandle, &[vicar_nt::AccessMask::truncate(0)])?;
+                let named = handle::process(call, ProcessHandle, AccessMode::Kernel, &[AccessMask::NONE])?;
                 world.find_process(named.id()).ok_or(NtStatus::INVALID_HANDLE)?
             }
         };
@@ -79,7 +80,7 @@ pub unsafe extern "system" fn PsCreateSystemThread(
         });
         if started.is_err() {
             world.end_thread(&host);
-            let _ = handle::close(call, opened);
+            let _ = handle::close(call, opened, AccessMode::Kernel);
             return Err(NtStatus::INSUFFICIENT_RESOURCES);
         }
         ptr::write(ThreadHandle, opened);

@@ -86,7 +86,8 @@ pub unsafe extern "system" fn RtlSelfRelativeToAbsoluteSD(
         if !control(call, SelfRelativeSecurityDescriptor)?.contains(Control::SELF_RELATIVE) {
             return Err(NtStatus::BAD_DESCRIPTOR_FORMAT);
         }
-        let block = ptr::descriptor(call, SelfRelativeSecurityDescriptor)?;
+        // A copy, because the caller's parts may lie over the block.
+        let block = ptr::descriptor(call, SelfRelativeSecurityDescriptor)?.into_owned();
         let descriptor = DescriptorRef::parse(&block).map_err(|error| error.status())?;
         let [dacl, sacl, owner, group] = sizes(&descriptor);
         let room = [AbsoluteSecurityDescriptorSize, DaclSize, SaclSize, OwnerSize, PrimaryGroupSize];

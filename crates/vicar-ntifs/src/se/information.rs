@@ -18,7 +18,7 @@ use crate::ptr;
 use crate::se::subject;
 use crate::se::token::look;
 use crate::verifier::{Rule, flow};
-use crate::zw::{previous_mode, probe};
+use crate::zw::{previous_mode, probe, probe_optional};
 use vicar_nt::check::AccessMode;
 
 static QUERY: Routine = routine!(SeQueryInformationToken, PASSIVE_LEVEL, "SeQueryInformationToken (ntifs.h page)");
@@ -370,7 +370,11 @@ struct Room {
 fn query(call: &Call, token: HANDLE, class: i32, room: &Room, mode: AccessMode) -> Result<(), NtStatus> {
     let class = InfoClass::parse(class.cast_unsigned())?;
     probe(call, room.needed, mode)?;
-    let opened = handle::token(call, token)?;
+    ptr::write(room.needed, 0);
+    if mode == AccessMode::User && room.length != 0 {
+        probe_optional(call, room.at.cast::<ULONG>().cast_const(), mode)?;
+    }
+    let opened = handle::token(call, token, mode)?;
     let token: &TokenRef = opened.token_unchecked();
     let info = match mode {
         AccessMode::Kernel => token.query_information(class)?,
@@ -402,7 +406,7 @@ fn query(call: &Call, token: HANDLE, class: i32, room: &Room, mode: AccessMode) 
 /// # Returns
 /// `STATUS_SUCCESS`; `STATUS_INVALID_INFO_CLASS`; `STATUS_ACCESS_VIOLATION` and `STATUS_DATATYPE_MISALIGNMENT` for the
 /// pointers; the handle statuses; `STATUS_BUFFER_TOO_SMALL` with the bytes that are needed; and as for
-/// [`SeQueryInformationToken`].
+/// [`SeQueryInformationToken`]. `*ReturnLength` is the length of the answer, or zero when there is none.
 ///
 /// # Safety
 /// `TokenInformation` is null or points to as many bytes as the length says; `ReturnLength` is null or points to a number.

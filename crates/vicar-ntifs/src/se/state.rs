@@ -265,30 +265,42 @@ fn grown(call: &Call, from: *mut PRIVILEGE_SET, old: usize, sum: usize) -> Resul
     Ok(to)
 }
 
-/// What both routines without a subject context are asked.
-fn decide(
-    call: &Call,
-    subject: Result<SubjectContext, NtStatus>,
-    mapping: *const GENERIC_MAPPING,
-    question: Question,
-) -> Result<Granted, NtStatus> {
-    if let Some(status) = planned(call) {
-        return Err(NtStatus(status.cast_unsigned()));
-    }
-    let Some(mapping) = ptr::read(mapping) else {
-        call.report(Rule::NullArgument, "GenericMapping is NULL");
-        return Err(NtStatus::ACCESS_DENIED);
-    };
-    check(call, &subject?, Question { mapping: convert::mapping(mapping), ..question })
+/// What both routines without a subject context are asked, and where they answer, as the header names it.
+struct Stateless {
+    SecurityDescriptor: PSECURITY_DESCRIPTOR,
+    DesiredAccess: ACCESS_MASK,
+    PreviouslyGrantedAccess: ACCESS_MASK,
+    Privileges: *mut *mut PRIVILEGE_SET,
+    GenericMapping: *const GENERIC_MAPPING,
+    AccessMode: KPROCESSOR_MODE,
+    GrantedAccess: *mut ACCESS_MASK,
+    AccessStatus: *mut NTSTATUS,
 }
 
-fn question(
-    descriptor: PSECURITY_DESCRIPTOR,
-    desired: ACCESS_MASK,
-    previous: ACCESS_MASK,
-    mode: KPROCESSOR_MODE,
-) -> Question {
-    Question { descriptor, desired, previous, mapping: vicar_nt::GenericMapping::of(0, 0, 0, 0), mode }
+impl Stateless {
+    fn answer(&self, call: &Call, subject: Result<SubjectContext, NtStatus>) -> BOOLEAN {
+        flow::checks(call, self.AccessMode);
+        let result = match planned(call) {
+            Some(status) => Err(NtStatus(status.cast_unsigned())),
+            None => self.decide(call, subject),
+        };
+        answer(call, result, self.Privileges, self.GrantedAccess, self.AccessStatus)
+    }
+
+    fn decide(&self, call: &Call, subject: Result<SubjectContext, NtStatus>) -> Result<Granted, NtStatus> {
+        let Some(mapping) = ptr::read(self.GenericMapping) else {
+            call.report(Rule::NullArgument, "GenericMapping is NULL");
+            return Err(NtStatus::ACCESS_DENIED);
+        };
+        let question = Question {
+            descriptor: self.SecurityDescriptor,
+            desired: self.DesiredAccess,
+            previous: self.PreviouslyGrantedAccess,
+            mapping: convert::mapping(mapping),
+            mode: self.AccessMode,
+        };
+        check(call, &subject?, question)
+    }
 }
 
 /// Checks access for two tokens: the client's decides, at its own level, if there is one.
@@ -314,13 +326,17 @@ pub unsafe extern "system" fn SeAccessCheckFromStateEx(
     GrantedAccess: *mut ACCESS_MASK,
     AccessStatus: *mut NTSTATUS,
 ) -> BOOLEAN {
-    enter(&FROM_STATE_EX, |call| {
-        flow::checks(call, AccessMode);
-        let subject = of_tokens(call, PrimaryToken, ClientToken);
-        let question = question(SecurityDescriptor, DesiredAccess, PreviouslyGrantedAccess, AccessMode);
-        let result = decide(call, subject, GenericMapping, question);
-        answer(call, result, Privileges, GrantedAccess, AccessStatus)
-    })
+    let asked = Stateless {
+        SecurityDescriptor,
+        DesiredAccess,
+        PreviouslyGrantedAccess,
+        Privileges,
+        GenericMapping,
+        AccessMode,
+        GrantedAccess,
+        AccessStatus,
+    };
+    enter(&FROM_STATE_EX, |call| asked.answer(call, of_tokens(call, PrimaryToken, ClientToken)))
 }
 
 fn of_tokens(call: &Call, primary: PACCESS_TOKEN, client: PACCESS_TOKEN) -> Result<SubjectContext, NtStatus> {
@@ -364,13 +380,17 @@ pub unsafe extern "system" fn SeAccessCheckFromState(
     GrantedAccess: *mut ACCESS_MASK,
     AccessStatus: *mut NTSTATUS,
 ) -> BOOLEAN {
-    enter(&FROM_STATE, |call| {
-        flow::checks(call, AccessMode);
-        let subject = described(call, PrimaryTokenInformation, ClientTokenInformation);
-        let question = question(SecurityDescriptor, DesiredAccess, PreviouslyGrantedAccess, AccessMode);
-        let result = decide(call, subject, GenericMapping, question);
-        answer(call, result, Privileges, GrantedAccess, AccessStatus)
-    })
+    let asked = Stateless {
+        SecurityDescriptor,
+        DesiredAccess,
+        PreviouslyGrantedAccess,
+        Privileges,
+        GenericMapping,
+        AccessMode,
+        GrantedAccess,
+        AccessStatus,
+    };
+    enter(&FROM_STATE, |call| asked.answer(call, described(call, PrimaryTokenInformation, ClientTokenInformation)))
 }
 
 /// Makes tokens of the descriptions, in a world of their own: nobody else sees them.

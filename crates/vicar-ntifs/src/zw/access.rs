@@ -219,7 +219,7 @@ fn check(
         if desired.has_generic() {
             return Err(NtStatus::GENERIC_NOT_MAPPED);
         }
-        let opened = handle::token(call, token)?;
+        let opened = handle::token(call, token, mode)?;
         let subject = LockedSubject::of_token(held(&opened, right::QUERY, mode)?);
         subject.may_be_asked_about(desired)?;
         used.demand(1)?;

@@ -82,7 +82,7 @@ fn privileges(call: &Call, change: &Change<TOKEN_PRIVILEGES>, mode: AccessMode) 
         0 => Some(filter::privileges(change.NewState)?),
         1.. => None,
     };
-    let opened = handle::token(call, change.TokenHandle)?;
+    let opened = handle::token(call, change.TokenHandle, mode)?;
     let token = held(&opened, change.rights(right::ADJUST_PRIVILEGES), mode)?;
     let adjusted = match list {
         Some(list) => token.adjust_privileges_if(&list, |made| change.fits(&Info::Privileges(made.changed_since())))?,
@@ -101,7 +101,7 @@ fn groups(call: &Call, change: &Change<TOKEN_GROUPS>, mode: AccessMode) -> Resul
         }
         1.. => None,
     };
-    let opened = handle::token(call, change.TokenHandle)?;
+    let opened = handle::token(call, change.TokenHandle, mode)?;
     let token = held(&opened, change.rights(right::ADJUST_GROUPS), mode)?;
     let adjusted = match list {
         Some(list) => token.adjust_groups_if(&list, |made| change.fits(&Info::Sids(made.previous.clone())))?,

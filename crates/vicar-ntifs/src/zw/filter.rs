@@ -36,7 +36,7 @@ impl Weaker {
         let disable: Vec<Sid> = groups(call, self.SidsToDisable)?.into_iter().map(|group| group.sid).collect();
         let delete: Vec<Luid> = privileges(self.PrivilegesToDelete)?.into_iter().map(|entry| entry.luid).collect();
         let restrict = groups(call, self.RestrictedSids)?;
-        let opened = handle::token(call, self.ExistingTokenHandle)?;
+        let opened = handle::token(call, self.ExistingTokenHandle, mode)?;
         let filter = Filter { flags, disable: &disable, delete: &delete, restrict: &restrict };
         let made = held(&opened, right::DUPLICATE, mode)?.filter(&filter)?;
         let made = TokenHandle::with_rights(made, opened.access());

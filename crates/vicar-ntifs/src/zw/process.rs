@@ -29,8 +29,8 @@ fn set(call: &Call, process: HANDLE, class: i32, from: PVOID, length: ULONG, mod
         AccessMode::Kernel => AccessMask::NONE,
         AccessMode::User => process_right::SET_INFORMATION,
     };
-    let process = handle::process(call, process, &[wanted])?;
-    let opened = handle::token(call, given.Token)?;
+    let process = handle::process(call, process, mode, &[wanted])?;
+    let opened = handle::token(call, given.Token, mode)?;
     let token = held(&opened, right::ASSIGN_PRIMARY, mode)?;
     process.assign_primary(token, &current::seat().host.thread, mode)
 }

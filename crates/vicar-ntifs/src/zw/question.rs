@@ -19,7 +19,7 @@ static NT_PRIVILEGE: Routine = routine!(NtPrivilegeCheck, PASSIVE_LEVEL, "Privil
 fn compare(call: &Call, first: HANDLE, second: HANDLE, to: *mut BOOLEAN, mode: AccessMode) -> Result<(), NtStatus> {
     probe(call, to, mode)?;
     ptr::write(to, 0);
-    let (first, second) = (handle::token(call, first)?, handle::token(call, second)?);
+    let (first, second) = (handle::token(call, first, mode)?, handle::token(call, second, mode)?);
     let (first, second) = (held(&first, right::QUERY, mode)?, held(&second, right::QUERY, mode)?);
     ptr::write(to, u8::from(first.is_same(second) || first.is_equal_to(second)));
     Ok(())
@@ -72,7 +72,7 @@ fn check(
     ptr::write(to, 0);
     probe(call, required.cast::<ULONG>().cast_const(), mode)?;
     let mut set = Required::read(required).ok_or(NtStatus::INVALID_PARAMETER)?;
-    let opened = handle::token(call, token)?;
+    let opened = handle::token(call, token, mode)?;
     let token = held(&opened, right::QUERY, mode)?;
     let answer = token.privilege_check(&mut set.wanted, set.need)?;
     set.write_back(required);

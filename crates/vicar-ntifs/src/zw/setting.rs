@@ -49,7 +49,7 @@ fn read(call: &Call, class: InfoClass, from: PVOID, mode: AccessMode) -> Result<
         Setting::IntegrityLevel(level.ok_or(NtStatus::INVALID_LABEL)?)
     } else if class == InfoClass::LinkedToken {
         let other = capture(call, from.cast::<HANDLE>().cast_const(), mode)?;
-        Setting::LinkedToken(handle::token(call, other)?.token_unchecked().clone())
+        Setting::LinkedToken(handle::token(call, other, mode)?.token_unchecked().clone())
     } else {
         return Err(NtStatus::INVALID_INFO_CLASS);
     })
@@ -59,7 +59,7 @@ fn set(call: &Call, token: HANDLE, class: i32, from: PVOID, length: ULONG, mode:
     let class = InfoClass::parse(class.cast_unsigned())?;
     set::check_length(class, usize::try_from(length).unwrap_or(0))?;
     let setting = read(call, class, from, mode)?;
-    let opened = handle::token(call, token)?;
+    let opened = handle::token(call, token, mode)?;
     match mode {
         AccessMode::Kernel => opened.token_unchecked().set_information_unchecked(setting),
         AccessMode::User => opened.set_information(&subject::of_caller(), setting),

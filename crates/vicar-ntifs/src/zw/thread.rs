@@ -39,10 +39,10 @@ fn right(mode: AccessMode, right: AccessMask) -> AccessMask {
 
 /// Returns the thread whose token is opened.
 fn target(call: &Call, thread: HANDLE, mode: AccessMode) -> Result<ThreadRef, NtStatus> {
-    let full = handle::thread(call, thread, right(mode, thread_right::QUERY_INFORMATION));
+    let full = handle::thread(call, thread, mode, right(mode, thread_right::QUERY_INFORMATION));
     match (full, world::current().system.policy().thread_query) {
         (Err(NtStatus::ACCESS_DENIED), ThreadQuery::Limited) => {
-            handle::thread(call, thread, thread_right::QUERY_LIMITED_INFORMATION)
+            handle::thread(call, thread, mode, thread_right::QUERY_LIMITED_INFORMATION)
         }
         (found, ThreadQuery::Full | ThreadQuery::Limited) => found,
     }
@@ -172,13 +172,13 @@ fn set(call: &Call, thread: HANDLE, class: i32, from: PVOID, length: ULONG, mode
     check_thread_token_length(usize::try_from(length).unwrap_or(usize::MAX))?;
     let from: *const HANDLE = from.cast_const().cast();
     let token = capture(call, from, mode)?;
-    let target = handle::thread(call, thread, right(mode, thread_right::SET_THREAD_TOKEN))?;
+    let target = handle::thread(call, thread, mode, right(mode, thread_right::SET_THREAD_TOKEN))?;
     if token.is_null() {
         target.revert();
         flow::ended_of(target.id());
         return Ok(());
     }
-    let token = handle::token(call, token)?;
+    let token = handle::token(call, token, mode)?;
     match mode {
         AccessMode::Kernel => flow::impersonated(call, target.id(), target.assign(token.token_unchecked())),
         AccessMode::User => target.assign_handle(&token).map(drop),
@@ -236,8 +236,8 @@ fn impersonate(
     mode: AccessMode,
 ) -> Result<(), NtStatus> {
     let qos = quality(call, qos, mode)?;
-    let server = handle::thread(call, server, right(mode, thread_right::IMPERSONATE))?;
-    let client = handle::thread(call, client, right(mode, thread_right::DIRECT_IMPERSONATION))?;
+    let server = handle::thread(call, server, mode, right(mode, thread_right::IMPERSONATE))?;
+    let client = handle::thread(call, client, mode, right(mode, thread_right::DIRECT_IMPERSONATION))?;
     // The level is the capture's to judge, so a wrong handle is found before a wrong level.
     let qos = Qos::parse(qos)?;
     match mode {
@@ -287,7 +287,7 @@ pub unsafe extern "system" fn NtImpersonateThread(
 }
 
 fn anonymous(call: &Call, thread: HANDLE, mode: AccessMode) -> Result<(), NtStatus> {
-    let target = handle::thread(call, thread, right(mode, thread_right::IMPERSONATE))?;
+    let target = handle::thread(call, thread, mode, right(mode, thread_right::IMPERSONATE))?;
     world::current().anonymous.impersonate(&current::seat().host.thread, &target).map(drop)
 }
 

@@ -45,7 +45,7 @@ fn open(
         }
     };
     let opened = table(attributes, mode).and_then(|table| {
-        let token = handle::process(call, process, &rights)?.reference_primary();
+        let token = handle::process(call, process, mode, &rights)?.reference_primary();
         let opened = match mode {
             AccessMode::Kernel => TokenHandle::open_unchecked(&token, RequestedMask(desired)),
             AccessMode::User => TokenHandle::open(&token, &subject::of_caller(), RequestedMask(desired))?,
@@ -187,7 +187,7 @@ fn duplicate(call: &Call, wanted: &Copying, to: *mut HANDLE, mode: AccessMode) -
             AccessMode::Kernel => Table::of(given.flags),
             AccessMode::User => Table::Own,
         };
-        let existing = handle::token(call, wanted.ExistingTokenHandle)?;
+        let existing = handle::token(call, wanted.ExistingTokenHandle, mode)?;
         let level = given.qos.map(|qos| qos.level);
         let wished = Duplicate { kind, level, reach: convert::reach(wanted.EffectiveOnly) };
         let desired = (wanted.DesiredAccess != 0).then_some(RequestedMask(wanted.DesiredAccess));
@@ -279,7 +279,7 @@ pub unsafe extern "system" fn NtDuplicateToken(
 /// ZwClose (wdm.h page).
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn ZwClose(Handle: HANDLE) -> NTSTATUS {
-    enter_status(&ZW_CLOSE, |call| handle::close(call, Handle))
+    enter_status(&ZW_CLOSE, |call| handle::close(call, Handle, AccessMode::Kernel))
 }
 
 /// [`ZwClose`].
@@ -291,5 +291,5 @@ pub unsafe extern "system" fn ZwClose(Handle: HANDLE) -> NTSTATUS {
 /// NtClose (winternl.h page).
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn NtClose(Handle: HANDLE) -> NTSTATUS {
-    enter_status(&NT_CLOSE, |call| handle::close(call, Handle))
+    enter_status(&NT_CLOSE, |call| handle::close(call, Handle, previous_mode()))
 }

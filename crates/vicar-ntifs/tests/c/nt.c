@@ -633,3 +633,77 @@ TEST(a_new_token_is_not_made_with_a_wrong_descriptor) {
   vicar_set_previous_mode(KernelMode);
   OK(NtClose(token));
 }
+
+/* A user who guesses the number of a kernel's handle has nothing. */
+TEST(a_handle_of_the_kernel_means_nothing_in_a_users_request) {
+  HANDLE kernels = NULL, out = NULL;
+  PVOID object = NULL;
+  ULONG length = 7, number = 3;
+  BOOLEAN answer;
+  people();
+  PACCESS_TOKEN token = PsReferencePrimaryToken(IoThreadToProcess(alice));
+  OK(ObOpenObjectByPointer(token, OBJ_KERNEL_HANDLE, NULL, TOKEN_ALL_ACCESS, *SeTokenObjectType, KernelMode, &kernels));
+  PsDereferencePrimaryToken(token);
+  OK(vicar_act_as(alice));
+  vicar_set_previous_mode(UserMode);
+  STATUS(NtQueryInformationToken(kernels, TokenSessionId, &number, sizeof number, &length), STATUS_INVALID_HANDLE);
+  STATUS(NtDuplicateToken(kernels, 0, NULL, FALSE, TokenPrimary, &out), STATUS_INVALID_HANDLE);
+  STATUS(NtFilterToken(kernels, 0, NULL, NULL, NULL, &out), STATUS_INVALID_HANDLE);
+  STATUS(NtCompareTokens(kernels, kernels, &answer), STATUS_INVALID_HANDLE);
+  STATUS(NtSetInformationThread(NtCurrentThread(), ThreadImpersonationToken, &kernels, sizeof kernels), STATUS_INVALID_HANDLE);
+  STATUS(PsAssignImpersonationToken(PsGetCurrentThread(), kernels), STATUS_INVALID_HANDLE);
+  STATUS(ObReferenceObjectByHandle(kernels, 0, *SeTokenObjectType, UserMode, &object, NULL), STATUS_INVALID_HANDLE);
+  STATUS(ObReferenceObjectByHandle(kernels, 0, NULL, UserMode, &object, NULL), STATUS_INVALID_HANDLE);
+  STATUS(NtClose(kernels), STATUS_INVALID_HANDLE);
+  vicar_findings_clear();
+  /* The kernel has it still. */
+  OK(ZwQueryInformationToken(kernels, TokenSessionId, &number, sizeof number, &length));
+  vicar_set_previous_mode(KernelMode);
+  OK(ObReferenceObjectByHandle(kernels, 0, *SeTokenObjectType, KernelMode, &object, NULL));
+  ObDereferenceObject(object);
+  OK(ZwClose(kernels));
+}
+
+/* A handle to a process has what the check granted, and no more. */
+TEST(a_user_gets_the_rights_to_a_process_that_were_checked) {
+  PROCESS_ACCESS_TOKEN information;
+  HANDLE process = NULL;
+  people();
+  information.Token = alice_at(-1, TOKEN_ALL_ACCESS);
+  information.Thread = NULL;
+  OK(ObOpenObjectByPointer(PsGetCurrentProcess(), 0, NULL, GENERIC_READ, *PsProcessType, UserMode, &process));
+  vicar_set_previous_mode(UserMode);
+  STATUS(NtSetInformationProcess(process, ProcessAccessToken, &information, sizeof information), STATUS_ACCESS_DENIED);
+  OK(NtClose(process));
+  OK(NtClose(information.Token));
+  vicar_set_previous_mode(KernelMode);
+  /* From below its integrity level nothing is read of it or changed, however much is asked for. */
+  VICAR_PERSON low = VICAR_PERSON_OF(ALICE);
+  low.Integrity = "low";
+  act_as(&low);
+  information.Token = alice_at(-1, TOKEN_ALL_ACCESS);
+  NTSTATUS status = ObOpenObjectByPointer(IoThreadToProcess(alice), 0, NULL, MAXIMUM_ALLOWED, *PsProcessType, UserMode, &process);
+  if (NT_SUCCESS(status)) {
+    vicar_set_previous_mode(UserMode);
+    HANDLE token = NULL;
+    STATUS(NtSetInformationProcess(process, ProcessAccessToken, &information, sizeof information), STATUS_ACCESS_DENIED);
+    STATUS(NtOpenProcessToken(process, TOKEN_QUERY, &token), STATUS_ACCESS_DENIED);
+    OK(NtClose(process));
+    vicar_set_previous_mode(KernelMode);
+  }
+  OK(NtClose(information.Token));
+}
+
+TEST(a_users_buffer_for_a_query_is_aligned) {
+  ULONG64 buffer[8];
+  ULONG length = 7;
+  people();
+  HANDLE token = alice_at(-1, TOKEN_QUERY);
+  vicar_set_previous_mode(UserMode);
+  STATUS(NtQueryInformationToken(token, TokenUser, (char *)buffer + 1, 63, &length), STATUS_DATATYPE_MISALIGNMENT);
+  EQ(length, 0);
+  OK(NtQueryInformationToken(token, TokenUser, buffer, sizeof buffer, &length));
+  EQ(length, 16 + 28);
+  vicar_set_previous_mode(KernelMode);
+  OK(NtClose(token));
+}

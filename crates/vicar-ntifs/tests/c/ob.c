@@ -240,6 +240,7 @@ TEST(a_query_that_does_not_fit_says_how_much_it_needs) {
   STATUS(ZwQueryInformationToken(handle, TokenUser, NULL, 0, &length), STATUS_BUFFER_TOO_SMALL);
   STATUS(ZwQueryInformationToken(handle, (TOKEN_INFORMATION_CLASS)999, buffer, sizeof buffer, &length), STATUS_INVALID_INFO_CLASS);
   STATUS(ZwQueryInformationToken((HANDLE)0x7770, TokenUser, buffer, sizeof buffer, &length), STATUS_INVALID_HANDLE);
+  EQ(length, 0);
   STATUS(ZwQueryInformationToken(handle, TokenUser, buffer, sizeof buffer, NULL), STATUS_ACCESS_VIOLATION);
   vicar_findings_clear();
   OK(ZwClose(handle));

@@ -266,3 +266,17 @@ TEST(parts_that_are_malformed_are_not_valid) {
   made.head.Control = (USHORT)(made.head.Control & ~SE_DACL_PRESENT);
   CHECK(RtlValidSecurityDescriptor(whole));
 }
+
+/* The parts are written over the block that they are read from. */
+TEST(a_block_is_taken_apart_in_its_own_memory) {
+  ULONG memory[40], sizes[5] = { 40, 0, 0, 16, 16 }, head[10];
+  ULONG made[20] = { 0x80000001, 20, 32, 0, 0 };
+  memcpy(made + 5, sid("S-1-5-18"), 12);
+  memcpy(made + 8, sid("S-1-5-19"), 12);
+  memcpy(memory, made, sizeof made);
+  /* The owner goes where the group is. */
+  OK(RtlSelfRelativeToAbsoluteSD(memory, (PSECURITY_DESCRIPTOR)head, &sizes[0], NULL, &sizes[1], NULL, &sizes[2], memory + 8, &sizes[3], memory + 20,
+                                 &sizes[4]));
+  CHECK(RtlEqualSid(memory + 8, sid("S-1-5-18")));
+  CHECK(RtlEqualSid(memory + 20, sid("S-1-5-19")));
+}
