@@ -100,8 +100,15 @@ fn find<R>(
     }
 }
 
-fn noted<R>(call: &Call, handle: HANDLE, found: Result<R, NtStatus>) -> Result<R, NtStatus> {
-    if let Err(NtStatus::INVALID_HANDLE) = found
+/// Finds by a handle, and reports one of the driver's own that is not open; what number a user sends is not its mistake.
+fn noted<R>(
+    call: &Call,
+    handle: HANDLE,
+    mode: AccessMode,
+    action: impl FnOnce(&Handles, HandleValue) -> Result<R, NtStatus>,
+) -> Result<R, NtStatus> {
+    let found = find(handle, mode, action);
+    if let (Err(NtStatus::INVALID_HANDLE), AccessMode::Kernel) = (&found, mode)
         && !handle.is_null()
     {
         call.report(Rule::BadHandle, format!("the handle {handle:p} is not open"));
@@ -111,7 +118,7 @@ fn noted<R>(call: &Call, handle: HANDLE, found: Result<R, NtStatus>) -> Result<R
 
 /// Returns the token of a handle, whatever its rights.
 pub(crate) fn token(call: &Call, handle: HANDLE, mode: AccessMode) -> Result<TokenHandle, NtStatus> {
-    noted(call, handle, find(handle, mode, |table, value| table.token(value)))
+    noted(call, handle, mode, |table, value| table.token(value))
 }
 
 /// Returns the thread of a handle that has a right, or the calling thread.
@@ -119,7 +126,7 @@ pub(crate) fn thread(call: &Call, handle: HANDLE, mode: AccessMode, wanted: Acce
     if let Place::CurrentThread = Place::of(handle) {
         return Ok(current::seat().host.thread.clone());
     }
-    noted(call, handle, find(handle, mode, |table, value| table.thread(value, wanted)))
+    noted(call, handle, mode, |table, value| table.thread(value, wanted))
 }
 
 /// Returns the process of a handle that has one of the rights, or the calling thread's.
@@ -132,7 +139,7 @@ pub(crate) fn process(
     if let Place::CurrentProcess = Place::of(handle) {
         return Ok(current::seat().host.process.process.clone());
     }
-    noted(call, handle, find(handle, mode, |table, value| table.process(value, rights)))
+    noted(call, handle, mode, |table, value| table.process(value, rights))
 }
 
 /// Closes a handle; closing a pseudo-handle does nothing.
@@ -140,7 +147,7 @@ pub(crate) fn close(call: &Call, handle: HANDLE, mode: AccessMode) -> Result<(),
     if let Place::CurrentThread | Place::CurrentProcess = Place::of(handle) {
         return Ok(());
     }
-    noted(call, handle, find(handle, mode, |table, value| table.close(value)))?;
+    noted(call, handle, mode, |table, value| table.close(value))?;
     if call.is_verified() {
         book::closed(handle.addr());
     }
@@ -166,11 +173,10 @@ pub(crate) fn kind(call: &Call, handle: HANDLE, mode: AccessMode) -> Result<Type
         Place::Null | Place::Nothing | Place::Kernel(_) | Place::Own(_) => {}
     }
     let nothing = AccessMask::truncate(0);
-    let found = find(handle, mode, |table, value| match table.token(value) {
+    noted(call, handle, mode, |table, value| match table.token(value) {
         Ok(_) => Ok(Type::Token),
         Err(NtStatus::OBJECT_TYPE_MISMATCH) if table.thread(value, nothing).is_ok() => Ok(Type::Thread),
         Err(NtStatus::OBJECT_TYPE_MISMATCH) => Ok(Type::Process),
         Err(status) => Err(status),
-    });
-    noted(call, handle, found)
+    })
 }

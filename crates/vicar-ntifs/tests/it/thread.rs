@@ -128,7 +128,8 @@ fn a_thread_token_is_opened_set_and_taken_off_by_handle() {
     let find = |kind, mode, object: *mut PVOID, told: *mut ULONG| {
         c!(ObReferenceObjectByHandle(opened, 0x000F_01FF, kind, mode, object, told))
     };
-    assert_eq!(find(null_mut(), UserMode, &raw mut object, told.as_mut_ptr()), SUCCESS);
+    assert_eq!(find(null_mut(), UserMode, &raw mut object, told.as_mut_ptr()), INVALID_HANDLE, "it is the kernel's");
+    assert_eq!(find(null_mut(), KernelMode, &raw mut object, told.as_mut_ptr()), SUCCESS);
     assert_eq!(told, [0, 0x000F_01FF]);
     assert_ne!(object, client, "the client's own token stays out of reach");
     let (mut copy, mut only, mut worn_at) = (0x5A, 0x5A, 0x5A);
