@@ -21,6 +21,7 @@ pub mod integrity;
 pub mod level;
 pub mod luid;
 pub mod mask;
+pub mod named;
 pub mod privilege;
 pub mod reading;
 pub mod sddl;

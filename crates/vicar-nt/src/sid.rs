@@ -87,11 +87,11 @@ impl Sid {
         Some(Self { len: count.saturating_mul(4).saturating_add(8), bytes })
     }
 
-    /// Makes one of the SIDs of [`crate::well_known`]; the arguments are constants of this crate.
+    /// Makes a SID of numbers that this crate knows to fit: those of [`crate::well_known`], and of a digest.
     pub(crate) const fn constant(authority: u64, sub_authorities: &[u32]) -> Self {
         match Self::new(authority, sub_authorities) {
             Some(sid) => sid,
-            // Reached only by a constant that does not fit, which no constant of this crate is: the null SID matches nobody.
+            // Reached only by what does not fit, which nothing in this crate is: a SID without numbers matches nobody.
             None => Self { len: 8, bytes: Self::EMPTY },
         }
     }

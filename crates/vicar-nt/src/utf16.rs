@@ -75,7 +75,7 @@ pub fn encode(text: &str) -> Vec<u8> {
 
 /// Upper-cases one unit, as NT does: one unit for one unit, and only where lower-casing leads back. Letters whose
 /// upper-case form is another letter's too (dotless i, long s, the micro sign) stay as they are.
-fn upper(unit: u16) -> u16 {
+pub(crate) fn upper(unit: u16) -> u16 {
     let Some(letter) = char::from_u32(u32::from(unit)) else { return unit };
     let mut forms = letter.to_uppercase();
     let (Some(form), None) = (forms.next(), forms.next()) else { return unit };

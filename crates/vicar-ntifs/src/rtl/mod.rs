@@ -10,6 +10,5 @@ pub(crate) mod form;
 mod list;
 pub(crate) mod mask;
 pub(crate) mod service;
-mod sha1;
 pub(crate) mod sid;
 pub(crate) mod string;

@@ -1,36 +1,14 @@
 //! The SIDs of services, which follow from their names.
 
-use vicar_nt::{NtStatus, Sid};
+use vicar_nt::utf16::Utf16;
+use vicar_nt::{NtStatus, named};
 
 use crate::entry::{Routine, enter_status, routine};
 use crate::layout::{NTSTATUS, PSID, ULONG, UNICODE_STRING};
 use crate::ptr;
-use crate::rtl::sha1;
 use crate::verifier::Rule;
 
 static CREATE: Routine = routine!(RtlCreateServiceSid, PASSIVE_LEVEL, "RtlCreateServiceSid (ntifs.h page)");
-
-/// S-1-5-80 and five numbers: the digest of the name in capitals.
-fn of_name(name: &[u8]) -> Option<Sid> {
-    let (units, _) = name.as_chunks::<2>();
-    let capitals = units.iter().map(|unit| capital(u16::from_le_bytes(*unit)));
-    let text: Vec<u8> = capitals.flat_map(u16::to_le_bytes).collect();
-    let digest = sha1::digest(&text);
-    let (words, _) = digest.as_chunks::<4>();
-    let mut numbers = vec![80];
-    numbers.extend(words.iter().map(|word| u32::from_le_bytes(*word)));
-    Sid::new(5, &numbers)
-}
-
-/// The capital of one unit, where there is exactly one.
-fn capital(unit: u16) -> u16 {
-    let Some(letter) = char::from_u32(u32::from(unit)) else { return unit };
-    let mut capitals = letter.to_uppercase();
-    match (capitals.next(), capitals.next()) {
-        (Some(one), None) => u16::try_from(u32::from(one)).unwrap_or(unit),
-        _ => unit,
-    }
-}
 
 /// Writes the SID that a service has by its name.
 ///
@@ -55,7 +33,8 @@ pub unsafe extern "system" fn RtlCreateServiceSid(
             return Err(NtStatus::INVALID_PARAMETER);
         };
         let name = ptr::bytes(call, string.Buffer.cast(), usize::from(string.Length));
-        let sid = name.and_then(of_name).ok_or(NtStatus::INVALID_PARAMETER)?;
+        let whole = name.and_then(|name| name.get(..name.len() & !1)).and_then(Utf16::from_bytes);
+        let sid = named::service_of_units(whole.ok_or(NtStatus::INVALID_PARAMETER)?);
         let needed = ULONG::try_from(sid.as_bytes().len()).map_err(|_| NtStatus::INVALID_SID)?;
         ptr::write(ServiceSidLength, needed);
         if room < needed {
