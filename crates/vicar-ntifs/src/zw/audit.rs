@@ -64,7 +64,6 @@ impl Record {
     /// - `STATUS_INVALID_PARAMETER` for a string whose lengths do not fit each other, a type or a flag that there is none of.
     fn probe(&self, call: &Call, mode: AccessMode) -> Result<(), NtStatus> {
         probe(call, self.GenerateOnClose, mode)?;
-        ptr::write(self.GenerateOnClose, 0);
         for name in self.names {
             let string = capture(call, name, mode)?;
             let is_whole = string.Length.is_multiple_of(2) && string.Length <= string.MaximumLength;
@@ -91,8 +90,9 @@ impl Record {
 
 /// Checks access for the client that the calling thread acts as.
 fn check(call: &Call, object: &Object, record: &Record, places: &Places, mode: AccessMode) -> Result<(), NtStatus> {
-    places.probe(call, mode)?;
-    let answer = record.probe(call, mode).and_then(|()| {
+    ptr::write(record.GenerateOnClose, 0);
+    let answer = places.probe(call, mode).and_then(|()| {
+        record.probe(call, mode)?;
         probe(call, object.GenericMapping, mode)?;
         // It answers by the level itself.
         flow::looked(call);

@@ -109,8 +109,11 @@ TEST(a_server_is_not_answered_when_it_asks_wrongly) {
   STATUS(ZwAccessCheck(object, client, GENERIC_READ, NULL, SET, &out.room, out.granted, out.status), STATUS_ACCESS_VIOLATION);
   STATUS(ZwAccessCheck(object, client, 1, &mapping, NULL, &out.room, out.granted, out.status), STATUS_BUFFER_TOO_SMALL);
   STATUS(ZwAccessCheck(object, client, 1, &mapping, NULL, &out.room, out.granted, out.status), STATUS_ACCESS_VIOLATION);
+  forget(sizeof out.set);
   STATUS(ZwAccessCheck(object, client, 1, &mapping, SET, &out.room, NULL, out.status), STATUS_ACCESS_VIOLATION);
+  EQ(out.status[0], STATUS_ACCESS_VIOLATION);
   STATUS(NtAccessCheck(object, client, 1, &mapping, SET, &out.room, out.granted, NULL), STATUS_ACCESS_VIOLATION);
+  EQ(out.granted[0], 0);
   vicar_findings_clear();
   OK(NtClose(client));
   OK(NtClose(blind));
@@ -317,8 +320,10 @@ TEST(a_server_is_not_answered_for_nobody_and_not_without_the_audit_privilege) {
   STATUS(by_type(1, AuditEventObjectAccess, 2, 3), STATUS_INVALID_PARAMETER);
   STATUS(ZwAccessCheckByTypeAndAuditAlarm(&name, NULL, &name, NULL, typed(), NULL, 2, AuditEventObjectAccess, 0, tree, 3, &mapping, FALSE,
                                           out.granted, out.status, &on_close), STATUS_ACCESS_VIOLATION);
+  on_close = 7;
   STATUS(ZwAccessCheckByTypeResultListAndAuditAlarm(&name, NULL, &name, &name, typed(), NULL, 2, AuditEventObjectAccess, 0, tree, 0, &mapping, FALSE,
                                                     out.granted, out.status, &on_close), STATUS_INVALID_PARAMETER);
+  EQ(on_close, FALSE);
   vicar_findings_clear();
   name.Length = 12;
   STATUS(zw_alarm(typed(), 1), STATUS_INVALID_PARAMETER);
