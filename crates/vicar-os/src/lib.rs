@@ -51,7 +51,7 @@ pub use pool::{
 pub use project::{ProjectError, Projection, RootClients, project};
 pub use question::{Could, Question, Want};
 pub use server::{
-    AnonymousError, LogonError, Powerless, SelfTest, Server, StartError, StartOptions, StartReport, Starting,
+    AnonymousError, LogonError, Powerless, Refused, SelfTest, Server, StartError, StartOptions, StartReport, Starting,
     TrialError,
 };
 pub use switch::powers::Powers;

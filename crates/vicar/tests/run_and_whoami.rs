@@ -74,6 +74,18 @@ fn check(mut command: Command, code: i32, stdout: &str, stderr_has: &str) {
 }
 
 #[test]
+fn the_tasks_of_a_commands_user_are_bounded() {
+    let Some(scratch) = as_root() else { return };
+    let shell = ["--", "/bin/sh", "-c", "ulimit -p"];
+    let run = ["run", "--as", "alice"];
+    check(scratch.vicar(&[&run[..], &["--tasks", "77"], &shell].concat()), 0, "77\n", "");
+    check(scratch.vicar(&[&run[..], &["--tasks", "0"], &shell].concat()), 2, "", "--tasks");
+    let output = scratch.vicar(&[&run[..], &shell].concat()).output().unwrap();
+    let most: u64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+    assert!((1..=4096).contains(&most), "{most}");
+}
+
+#[test]
 fn a_command_runs_as_the_user_with_all_groups() {
     let Some(scratch) = as_root() else { return };
     let id = ["run", "--as", "alice", "--", "/usr/bin/id"];

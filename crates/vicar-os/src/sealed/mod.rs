@@ -24,7 +24,15 @@
 //! | nobody asks | the worker ends by itself after its idle time |
 //!
 //! What a program leaves running that was started by a worker with [`Purpose::Execute`] is killed when that worker ends: it
-//! becomes a child of the sealer (PR_SET_CHILD_SUBREAPER).
+//! becomes a child of the sealer (PR_SET_CHILD_SUBREAPER), and so does what that has started meanwhile. How many there can be is
+//! bounded by [`Limits::tasks`]. Not bounded: programs of a worker outlive a sealer that is itself killed, because the signal of
+//! PR_SET_PDEATHSIG is for the worker alone and is not inherited; they stay sealed, and a control group of the service ends them.
+//!
+//! # Cost
+//! An open file that comes from a worker costs what opening it costs, and besides: passing the descriptor, closing it in the
+//! worker, and two calls that look at what came (fstat, fcntl), which a hostile worker makes necessary. Taking descriptors
+//! out of a worker (pidfd_getfd) is no way around it: that needs the right to trace it, which the server does not have, and a call
+//! for each.
 
 mod bounds;
 mod error;

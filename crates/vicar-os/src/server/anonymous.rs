@@ -2,8 +2,11 @@
 
 use crate::{KernelGid, KernelUid, UnixIdentity};
 use core::fmt;
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{Pid, PidfdFlags};
 use std::fs;
 use std::io;
+use std::time::{Duration, Instant};
 
 /// The account that names the anonymous identity, when it exists.
 const ACCOUNT: &str = "vicar-anon";
@@ -59,6 +62,9 @@ impl fmt::Display for AnonymousError {
 
 impl core::error::Error for AnonymousError {}
 
+/// How long processes that have the ids may take to end: other servers act as nobody for a moment, in processes of their own.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Finds the anonymous identity and makes sure that it is nobody.
 ///
 /// # Errors
@@ -81,7 +87,7 @@ pub(super) fn find() -> Result<UnixIdentity, AnonymousError> {
     }
     not_subordinate(uid, "/etc/subuid")?;
     not_subordinate(gid, "/etc/subgid")?;
-    no_process_is(uid, gid)?;
+    becomes_free(uid, gid, PATIENCE)?;
     let (Some(uid), Some(gid)) = (KernelUid::new(uid), KernelGid::new(gid)) else {
         return Err(AnonymousError::BadAccount("its id is -1"));
     };
@@ -176,6 +182,27 @@ fn nobody_else_has((uid, gid): (u32, u32), passwd: &str, group: &str) -> Result<
     Ok(())
 }
 
+/// Waits until no process has the ids.
+fn becomes_free(uid: u32, gid: u32, limit: Duration) -> Result<(), AnonymousError> {
+    let start = Instant::now();
+    loop {
+        let found = no_process_is(uid, gid);
+        let Err(AnonymousError::InUse { pid, .. }) = found else { return found };
+        let left = limit.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return found;
+        }
+        // One that has ended by now has no descriptor; one that only changes its ids is looked at again soon.
+        let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let process = process.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
+        if let Some(process) = process {
+            let soon = crate::supervisor::timespec(left.min(Duration::from_millis(20)));
+            // An interruption only means that it is looked at sooner.
+            let _ = rustix::event::poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&soon));
+        }
+    }
+}
+
 fn no_process_is(uid: u32, gid: u32) -> Result<(), AnonymousError> {
     let unreadable = |error: io::Error| AnonymousError::Unreadable { path: "/proc", error: error.kind() };
     for entry in fs::read_dir("/proc").map_err(unreadable)? {
@@ -184,6 +211,9 @@ fn no_process_is(uid: u32, gid: u32) -> Result<(), AnonymousError> {
         // A process that ended meanwhile is no process.
         let Ok(status) = fs::read(entry.path().join("status")) else { continue };
         let status = String::from_utf8_lossy(&status);
+        if has_ended(&status) {
+            continue;
+        }
         for (keys, id) in [(&["Uid:"][..], uid), (&["Gid:", "Groups:"][..], gid)] {
             if keys.iter().any(|key| acts_as(&status, key, id)) {
                 return Err(AnonymousError::InUse { id, pid });
@@ -191,6 +221,14 @@ fn no_process_is(uid: u32, gid: u32) -> Result<(), AnonymousError> {
         }
     }
     Ok(())
+}
+
+/// Whether nothing is left of a process but what its parent has yet to hear.
+fn has_ended(status: &str) -> bool {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("State:"))
+        .is_some_and(|state| state.trim_start().starts_with(['Z', 'X']))
 }
 
 /// Whether a process has an id other than as its real one, by one line of its status: a program that somebody's client ran
@@ -245,6 +283,32 @@ mod tests {
         assert!(!acts_as(status, "Gid:", 17) && acts_as(status, "Gid:", 19));
         assert!(acts_as(status, "Groups:", 20) && acts_as(status, "Groups:", 21));
         assert!(!acts_as("Name:\tx\n", "Uid:", 8));
+    }
+
+    #[test]
+    fn who_is_nobody_for_a_moment_is_waited_for() {
+        let name = "server::anonymous::tests::who_is_nobody_for_a_moment_is_waited_for";
+        crate::testing::passes_alone(name, || {
+            // An id of this test's own: others may run at the same time.
+            const ID: u32 = 61_977;
+            let mut command = std::process::Command::new("setpriv");
+            command.args(["--reuid=61000", "--regid=61000", "--groups=61977", "sh", "-c", "echo; read -r _"]);
+            command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+            let mut member = match command.spawn() {
+                Ok(member) => member,
+                Err(error) => return eprintln!("skipped: setpriv: {error}"),
+            };
+            let mut line = [0];
+            std::io::Read::read_exact(member.stdout.as_mut().unwrap(), &mut line).unwrap();
+            let found = becomes_free(ID, ID, Duration::ZERO);
+            assert_eq!(found, Err(AnonymousError::InUse { id: ID, pid: member.id() }));
+            let waiting = std::thread::spawn(|| becomes_free(ID, ID, Duration::from_secs(60)));
+            drop(member.stdin.take());
+            assert_eq!(waiting.join().unwrap(), Ok(()));
+            // It has ended, and nobody has heard of it yet.
+            assert_eq!(becomes_free(ID, ID, Duration::ZERO), Ok(()));
+            member.wait().unwrap();
+        });
     }
 
     #[test]

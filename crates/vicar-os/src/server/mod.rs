@@ -9,7 +9,7 @@ mod trial;
 pub use anonymous::AnonymousError;
 pub use probe::SelfTest;
 pub use start::{Powerless, StartError, StartOptions, StartReport, Starting};
-pub use trial::TrialError;
+pub use trial::{Refused, TrialError};
 
 use crate::client::{ClientContext, More};
 use crate::delegation::{self, DelegatedCredential, DelegationError, InitiateError, Initiator, Service};

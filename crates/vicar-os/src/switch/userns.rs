@@ -30,8 +30,15 @@ pub enum UsernsError {
     },
     /// The set-uid helpers that write the maps are not installed.
     NoHelper(&'static str),
-    /// The helpers refused, or could not be run.
-    Maps(String),
+    /// The process that runs the helpers could not be made or told to begin.
+    NoMapper(i32),
+    /// The helpers refused.
+    Maps {
+        /// The exit code; `None` when a signal ended them.
+        code: Option<i32>,
+        /// What they said, for people.
+        said: String,
+    },
     /// The kernel refused.
     System {
         /// Which call.
@@ -47,7 +54,10 @@ impl fmt::Display for UsernsError {
             Self::NoAccount(uid) => write!(f, "no account has uid {uid}"),
             Self::NoRange { path, user } => write!(f, "{path} lends no {NEEDED} ids to {user}"),
             Self::NoHelper(name) => write!(f, "{name} is not installed (Debian package uidmap)"),
-            Self::Maps(why) => write!(f, "writing the id maps: {why}"),
+            Self::NoMapper(errno) => {
+                write!(f, "running the helpers for the id maps: {}", std::io::Error::from_raw_os_error(*errno))
+            }
+            Self::Maps { said, .. } => write!(f, "writing the id maps: {said}"),
             Self::System { operation, errno } => {
                 write!(f, "{operation}: {}", std::io::Error::from_raw_os_error(*errno))
             }
@@ -59,6 +69,10 @@ impl core::error::Error for UsernsError {}
 
 fn at(operation: &'static str) -> impl FnOnce(Errno) -> UsernsError {
     move |errno| UsernsError::System { operation, errno: errno.raw_os_error() }
+}
+
+fn no_mapper(error: std::io::Error) -> UsernsError {
+    UsernsError::NoMapper(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 /// Makes this process, which must have one thread, root of a new user namespace.
@@ -96,14 +110,15 @@ pub fn become_root_of_own() -> Result<(), UsernsError> {
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| UsernsError::Maps(error.to_string()))?;
+        .map_err(no_mapper)?;
     sys::thread::unshare(UnshareFlags::NEWUSER).map_err(at("unshare CLONE_NEWUSER"))?;
     if let Some(mut go) = mapper.stdin.take() {
-        go.write_all(b"\n").map_err(|error| UsernsError::Maps(error.to_string()))?;
+        go.write_all(b"\n").map_err(no_mapper)?;
     }
-    let mapped = mapper.wait_with_output().map_err(|error| UsernsError::Maps(error.to_string()))?;
+    let mapped = mapper.wait_with_output().map_err(no_mapper)?;
     if !mapped.status.success() {
-        return Err(UsernsError::Maps(String::from_utf8_lossy(&mapped.stderr).trim().to_owned()));
+        let said = String::from_utf8_lossy(&mapped.stderr).trim().to_owned();
+        return Err(UsernsError::Maps { code: mapped.status.code(), said });
     }
     // Groups from outside that have no number here could not be set again after a switch.
     Kernel.set_groups(&[]).map_err(at("setgroups"))?;

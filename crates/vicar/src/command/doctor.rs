@@ -15,8 +15,10 @@ use vicar_os::{ClientThreadOptions, SelfTest, Server, StartError, StartOptions, 
 #[command(after_help = "\
 Changes nothing but itself: it gives up its powers as a server does, and tries each way of acting as a client with two \
 throw-away ids (65518 and 65519); the sealed workers need files with names, in a temporary directory that is removed.\n\n\
+A road is open when it passed its trial, closed when it does not work here, untried when its trial could not be made, so that \
+nothing is known of it, and WRONG when it gave a wrong answer.\n\n\
 Exit: 0 every road that is open passed its trial, 1 a road gave a wrong answer and must not be used, 2 cannot run, \
-3 no road is open because this process cannot change identities.")]
+3 a road could not be tried, or none is open because this process cannot change identities.")]
 pub(crate) struct Args {
     /// Prints one JSON object.
     #[arg(long)]
@@ -35,7 +37,7 @@ struct Road {
     /// Identities that took turns and answers of the kernel that were compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     trial: Option<Trial>,
-    /// Why it is closed or wrong.
+    /// Why it is closed, untried or wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
 }
@@ -45,6 +47,7 @@ struct Road {
 enum State {
     Open,
     Closed,
+    Untried,
     Wrong,
 }
 
@@ -63,12 +66,18 @@ impl Road {
                 Self { name, state: State::Open, trial: Some(Trial { identities, checks, microseconds }), why: None }
             }
             Err(TrialError::Refused(why)) => Self::closed(name, why),
-            Err(error) => Self { name, state: State::Wrong, trial: None, why: Some(error.to_string()) },
+            Err(error @ TrialError::Wrong(_)) => Self::not_open(name, State::Wrong, error),
+            // Also what a later version may say.
+            Err(error) => Self::not_open(name, State::Untried, error),
         }
     }
 
     fn closed(name: &'static str, why: impl ToString) -> Self {
-        Self { name, state: State::Closed, trial: None, why: Some(why.to_string()) }
+        Self::not_open(name, State::Closed, why)
+    }
+
+    fn not_open(name: &'static str, state: State, why: impl ToString) -> Self {
+        Self { name, state, trial: None, why: Some(why.to_string()) }
     }
 }
 
@@ -101,15 +110,20 @@ fn examine(args: &Args) -> Result<(String, Exit), String> {
     let sealer = starting.fork_sealer(SealerOptions::default(), &[]);
     let server = starting.finish().map_err(|error| error.to_string())?;
     let roads = roads(&server, sealer);
-    let exit = if roads.iter().any(|road| road.state == State::Wrong) {
+    let exit = verdict(&roads);
+    let facts = facts(&machine, directory.as_deref());
+    Ok((if args.json { json(&facts, &roads)? } else { table(&facts, &roads) }, exit))
+}
+
+fn verdict(roads: &[Road]) -> Exit {
+    let any = |state| roads.iter().any(|road| road.state == state);
+    if any(State::Wrong) {
         Exit::Wrong
-    } else if roads.iter().all(|road| road.state == State::Closed) {
+    } else if any(State::Untried) || !any(State::Open) {
         Exit::CannotJudge
     } else {
         Exit::Right
-    };
-    let facts = facts(&machine, directory.as_deref());
-    Ok((if args.json { json(&facts, &roads)? } else { table(&facts, &roads) }, exit))
+    }
 }
 
 fn roads(server: &Server, sealer: Result<Sealer, StartError>) -> Vec<Road> {
@@ -214,6 +228,7 @@ fn table(facts: &[(&str, String)], roads: &[Road]) -> String {
         let state = match state {
             State::Open => "open",
             State::Closed => "closed",
+            State::Untried => "untried",
             State::Wrong => "WRONG",
         };
         let told = match (trial, why) {
@@ -237,4 +252,29 @@ fn json(facts: &[(&str, String)], roads: &[Road]) -> Result<String, String> {
     machine.insert("mounts".to_owned(), mounts.into());
     let object = serde_json::json!({ "machine": machine, "roads": roads });
     serde_json::to_string(&object).map(|line| line + "\n").map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vicar_os::Refused;
+
+    #[test]
+    fn what_could_not_be_tried_is_neither_wrong_nor_right() {
+        let took = std::time::Duration::from_micros(7);
+        let right = || Road::of("a", Ok(SelfTest { identities: 2, checks: 9, took }));
+        let refused = || Road::of("b", Err(TrialError::Refused(Refused::NoId(7))));
+        let broken = || Road::of("c", Err(TrialError::Broken { what: "fchmod", errno: 5 }));
+        let wrong = || Road::of("d", Err(TrialError::Wrong("a client opened a file that is not for it")));
+        let states = [right(), refused(), broken(), wrong()].map(|road| road.state);
+        assert_eq!(states, [State::Open, State::Closed, State::Untried, State::Wrong]);
+        assert_eq!(verdict(&[right(), refused()]), Exit::Right);
+        assert_eq!(verdict(&[right(), broken()]), Exit::CannotJudge);
+        assert_eq!(verdict(&[refused(), refused()]), Exit::CannotJudge);
+        assert_eq!(verdict(&[right(), broken(), wrong()]), Exit::Wrong);
+        let text = table(&[], &[broken()]);
+        assert!(text.ends_with("c                 untried  fchmod: Input/output error (os error 5)\n"), "{text}");
+        let line = json(&[], &[broken()]).unwrap();
+        assert!(line.contains("\"state\":\"untried\",\"why\":\"fchmod: "), "{line}");
+    }
 }

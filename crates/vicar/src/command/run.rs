@@ -10,7 +10,7 @@ use vicar_kernel::{
     TokenKind, TokenSpec, Tracking,
 };
 use vicar_nt::{ImpersonationLevel, NtStatus};
-use vicar_os::sealed::{Beneath, Bounds, Purpose, Seal, landlock_version, seal};
+use vicar_os::sealed::{Beneath, Bounds, Limits, Purpose, Seal, landlock_version, seal};
 use vicar_os::source::account::{self, Account, AccountError};
 use vicar_os::source::own::{Own, own};
 use vicar_os::source::token;
@@ -48,6 +48,11 @@ pub(crate) struct Args {
     /// /sbin, /lib and /etc. May be given several times.
     #[arg(long, value_name = "DIR")]
     beneath: Vec<PathBuf>,
+
+    /// Most processes and threads that the user may have on this machine, those outside of the command included: while there
+    /// are more, the command cannot make another.
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..))]
+    tasks: u64,
 
     /// The command and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
@@ -118,7 +123,7 @@ fn become_and_execute(args: &Args) -> Result<i32, NoRun> {
     if identity != wanted {
         return Err(NoRun::Denied("the token is not exactly the user on this system".to_owned()));
     }
-    let sealing = Seal::new(Purpose::Execute).within(bounds(args)?);
+    let sealing = Seal::new(Purpose::Execute).within(bounds(args)?).with_limits(Limits::NONE.tasks(args.tasks));
     let parent = match leave_terminal().map_err(cannot)? {
         Terminal::Ended(code) => return Ok(code),
         Terminal::LeftInChild(parent) => Some(parent),

@@ -1,6 +1,9 @@
 //! The trial of a road: two throw-away clients take turns on it, and the kernel's answers are compared.
 
+mod error;
 mod stage;
+
+pub use error::{Refused, TrialError};
 
 use super::{SelfTest, Server};
 use crate::ring::Ring;
@@ -8,7 +11,6 @@ use crate::{
     AsClient, ClientContext, ClientThread, ClientThreads, DEFAULT_UMASK, EnterError, KernelGid, KernelUid, LogonKind,
     SafePoint, UnixIdentity,
 };
-use core::fmt;
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -22,42 +24,16 @@ const SECOND_ID: u32 = 65_519;
 /// How often they take turns.
 const TURNS: u32 = 100;
 
-/// Why a road is not open, or must not be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TrialError {
-    /// The road gave no answer: what it said.
-    Refused(String),
-    /// The kernel allowed or refused what it must not, or showed somebody else.
-    Wrong(&'static str),
-    /// The trial itself could not be made.
-    Broken {
-        /// What was being done.
-        what: &'static str,
-        /// What the kernel answered.
-        errno: i32,
-    },
-}
-
-impl fmt::Display for TrialError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(why) => f.write_str(why),
-            Self::Wrong(what) => f.write_str(what),
-            Self::Broken { what, errno } => write!(f, "{what}: {}", std::io::Error::from_raw_os_error(*errno)),
-        }
-    }
-}
-
-impl core::error::Error for TrialError {}
-
 /// What a client does on the road.
 pub(crate) type Job<R> = Box<dyn FnOnce(&AsClient<'_>) -> R + Send>;
 
 type Found<R> = Result<R, TrialError>;
 
 /// How long another thread may take to reach its safe point in a trial.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// It did not.
+const SILENT: TrialError = TrialError::Refused(Refused::Silent);
 
 impl Server {
     /// Tries acting on the calling thread: two throw-away clients take turns, 202 times, and each answer of the kernel about
@@ -66,7 +42,7 @@ impl Server {
     /// # Errors
     /// - [`TrialError`]; after [`TrialError::Wrong`] the road must not be used.
     pub fn try_scoped(&self) -> Result<SelfTest, TrialError> {
-        self.try_road(|client, job| self.run_as(client, job).map_err(refused))
+        self.try_road(|client, job| Ok(self.run_as(client, job)?))
     }
 
     /// Tries client threads, in the same way.
@@ -74,7 +50,7 @@ impl Server {
     /// # Errors
     /// - As [`Self::try_scoped`].
     pub fn try_threads(&self, threads: &ClientThreads) -> Result<SelfTest, TrialError> {
-        self.try_road(|client, job| threads.run_blocking(client, job).map_err(refused))
+        self.try_road(|client, job| Ok(threads.run_blocking(client, job)?))
     }
 
     /// Tries telling another thread whom to act as, in the same way. Makes a thread and ends it.
@@ -86,8 +62,8 @@ impl Server {
         let (ready, started) = channel();
         let server = self.clone();
         let body = move || -> Result<(), TrialError> {
-            let thread = ClientThread::adopt(&server, DEFAULT_UMASK).map_err(refused)?;
-            let mut thread = thread.register().map_err(refused)?;
+            let thread = ClientThread::adopt(&server, DEFAULT_UMASK)?;
+            let mut thread = thread.register()?;
             ready.send(thread.handle()).map_err(|_gone| TrialError::Wrong("nobody waits for the thread"))?;
             loop {
                 if thread.wait(Some(PATIENCE)) == SafePoint::Quiet {
@@ -99,21 +75,23 @@ impl Server {
                 let _ = answer.send(thread.run(job));
             }
         };
-        let thread = std::thread::Builder::new().name("vicar-trial".to_owned()).spawn(body).map_err(refused)?;
+        let no_thread = |error: std::io::Error| Refused::NoThread(error.raw_os_error().unwrap_or(libc::EAGAIN));
+        let thread = std::thread::Builder::new().name("vicar-trial".to_owned()).spawn(body);
+        let thread = thread.map_err(|error| TrialError::Refused(no_thread(error)))?;
         let tried = match started.recv_timeout(PATIENCE) {
             Ok(handle) => {
                 let tried = self.try_road(|client, job| {
-                    self.impersonate_on(&handle, client, PATIENCE).map_err(refused)?;
+                    self.impersonate_on(&handle, client, PATIENCE)?;
                     let (answer, answered) = channel();
-                    give.send((job, answer)).map_err(refused)?;
-                    answered.recv_timeout(PATIENCE).map_err(refused)?.map_err(refused)
+                    give.send((job, answer)).map_err(|_gone| SILENT)?;
+                    Ok(answered.recv_timeout(PATIENCE).map_err(|_silent| SILENT)??)
                 });
                 // Lets it look for a job once more.
-                let reverted = self.revert_on(&handle, PATIENCE).map_err(refused);
+                let reverted = self.revert_on(&handle, PATIENCE).map_err(TrialError::from);
                 drop(give);
                 tried.and_then(|done| reverted.map(|()| done))
             }
-            Err(error) => Err(refused(error)),
+            Err(_silent) => Err(SILENT),
         };
         thread.join().unwrap_or(Err(TrialError::Wrong("the thread panicked"))).and(tried)
     }
@@ -128,7 +106,7 @@ impl Server {
         let [_, second_client] = &clients;
         let (mut checks, mut files) = (0_u32, Vec::new());
         for client in &clients {
-            let made = self.run_as(client, make).map_err(refused)??;
+            let made = self.run_as(client, make)??;
             checks = checks.saturating_add(made.checks);
             files.extend(made.file.map(Arc::new));
         }
@@ -139,7 +117,7 @@ impl Server {
             for (index, client) in clients.iter().enumerate() {
                 let (own, other) = if index == 0 { (of_first, of_second) } else { (of_second, of_first) };
                 let shared = turn >= TURNS / 2 && index == 0;
-                let (opened, owner) = ring.try_opening(client, [own, other]).map_err(refused)?;
+                let (opened, owner) = ring.try_opening(client, [own, other])?;
                 if owner != Some(client.identity().uid().raw()) {
                     return Err(TrialError::Wrong("a socket made as a client belongs to somebody else"));
                 }
@@ -158,7 +136,7 @@ impl Server {
             }
             if turn.saturating_add(1) == TURNS / 2 {
                 let changed = self.run_as(second_client, |_| rustix::fs::fchmod(of_second, Mode::from_raw_mode(0o640)));
-                changed.map_err(refused)?.map_err(broken("fchmod"))?;
+                changed?.map_err(broken("fchmod"))?;
             }
         }
         Ok(SelfTest { identities: 2, checks, took: started.elapsed() })
@@ -215,20 +193,16 @@ pub(crate) struct Seen {
     file: Option<OwnedFd>,
 }
 
-fn refused(error: impl fmt::Display) -> TrialError {
-    TrialError::Refused(error.to_string())
-}
-
 fn broken(what: &'static str) -> impl FnOnce(Errno) -> TrialError {
     move |errno| TrialError::Broken { what, errno: errno.raw_os_error() }
 }
 
 fn client(server: &Server, id: u32, groups: &[u32]) -> Found<ClientContext> {
-    let refused = || TrialError::Refused(format!("{id} is no id here"));
+    let refused = || TrialError::Refused(Refused::NoId(id));
     let groups = groups.iter().filter_map(|gid| KernelGid::new(*gid));
     let (uid, gid) = KernelUid::new(id).zip(KernelGid::new(id)).ok_or_else(refused)?;
     let identity = UnixIdentity::new(uid, gid, groups).map_err(|_too_many| refused())?;
-    server.logon(LogonKind::Network, &identity).map_err(|error| TrialError::Refused(error.to_string()))
+    Ok(server.logon(LogonKind::Network, &identity)?)
 }
 
 /// Makes a file that only its owner may open, which has no name and ends with its last descriptor.

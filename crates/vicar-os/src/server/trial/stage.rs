@@ -1,6 +1,6 @@
 //! Roads that take requests, not closures: tried on two files in a directory of their own.
 
-use super::{FIRST_ID, Found, SECOND_ID, TURNS, TrialError, broken, client, refused};
+use super::{FIRST_ID, Found, SECOND_ID, TURNS, TrialError, broken, client};
 use crate::fs::{BeneathPath, Errno};
 use crate::sealed::{FileAccess, FileAnswer, FileError, FileRequest, Plan, Purpose, Seal, SealedWorkers};
 use crate::{ClientContext, SelfTest, Server};
@@ -52,7 +52,7 @@ fn people(server: &Server) -> Found<[(ClientContext, &'static [u8]); 2]> {
 }
 
 fn beneath(name: &[u8]) -> Found<BeneathPath> {
-    BeneathPath::parse(name).map_err(refused)
+    Ok(BeneathPath::parse(name)?)
 }
 
 /// Compares what opening a file gave with whether it is the client's own.
@@ -98,10 +98,10 @@ impl Server {
         let plan = Arc::new(Plan::new(Seal::new(Purpose::Files)).at(stage.path.clone()));
         let mut checks = 0_u32;
         for (client, name) in &people {
-            let mut worker = workers.take(client, &plan).map_err(refused)?;
+            let mut worker = workers.take(client, &plan)?;
             let create = FileRequest::Create { path: beneath(name)?, mode: 0o600 };
-            for answer in worker.files(&[create]).map_err(refused)? {
-                match answer.map_err(refused)? {
+            for answer in worker.files(&[create])? {
+                match answer? {
                     FileAnswer::Opened(file) => belongs_to(&file, client)?,
                     FileAnswer::Seen(_) | FileAnswer::Done => {
                         return Err(TrialError::Wrong("a worker answered something else"));
@@ -116,8 +116,8 @@ impl Server {
                 for (_, name) in &people {
                     requests.push(FileRequest::Open { path: beneath(name)?, access: FileAccess::Read });
                 }
-                let mut worker = workers.take(client, &plan).map_err(refused)?;
-                let answers = worker.files(&requests).map_err(refused)?;
+                let mut worker = workers.take(client, &plan)?;
+                let answers = worker.files(&requests)?;
                 for (answer, (_, name)) in answers.into_iter().zip(&people) {
                     judge(answer.map_err(Refusal::from), name == own)?;
                     checks = checks.saturating_add(1);
