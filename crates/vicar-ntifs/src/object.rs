@@ -49,10 +49,12 @@ kernel!(TokenRef, 0x10, "token", token, Token);
 kernel!(ThreadRef, 0x20, "thread", thread, Thread);
 kernel!(ProcessRef, 0x30, "process", process, Process);
 
-/// Objects are at least so far apart, which leaves the bits of [`TAG_MASK`] to the kind.
-const TAG_MASK: usize = 0x70;
+/// Objects are at least so far apart, which leaves these bits to the kind; a pointer into an object has others, and no kind.
+const TAG_MASK: usize = 0x7F;
 /// Numbers look like this; no program can map anything there.
 const KERNEL_HALF: usize = 0xFFFF_8000_0000_0000;
+/// A number leaves these bits zero, as if objects were aligned.
+const NUMBER_MASK: usize = 0xF;
 /// How many bits the number of an object has.
 const ID_BITS: u32 = 32;
 const GENERATION_MASK: u64 = 0x7FF;
@@ -76,6 +78,9 @@ impl Place {
         }
         if bits < KERNEL_HALF {
             return Self::Address(bits & TAG_MASK, bits & !TAG_MASK);
+        }
+        if bits & NUMBER_MASK != 0 {
+            return Self::Gone;
         }
         let number = u64::try_from(bits ^ KERNEL_HALF).unwrap_or(0) >> 4;
         match ObjectId::new(number & ((1 << ID_BITS) - 1)) {
