@@ -216,6 +216,11 @@ fn make_databases(dir: &Path) {
     }
 }
 
+/// Tries something with a ticket that ends soon: sooner than a slow machine gets there, with one that ends later.
+pub(crate) fn with_short_tickets<R>(attempt: impl FnMut(u64) -> Option<R>) -> R {
+    [4, 16, 64, 256].into_iter().find_map(attempt).unwrap()
+}
+
 /// Another side of a conversation, in a process of its own: a client, or another service.
 pub(crate) struct Other {
     child: Child,
@@ -280,6 +285,14 @@ impl Other {
         match self.hear() {
             Said::Token(token) => token,
             said => panic!("{said:?}"),
+        }
+    }
+
+    /// Its first token, unless its ticket has ended meanwhile.
+    pub(crate) fn token_in_time(&mut self) -> Option<Vec<u8>> {
+        match self.hear() {
+            Said::Token(token) => Some(token),
+            Said::Done(_) | Said::Failed(_) => None,
         }
     }
 }

@@ -22,7 +22,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal};
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Most proofs at a time with one credential.
 const MOST_PROOFS: usize = 32;
@@ -274,14 +274,10 @@ fn kept(handed_over: &Cred, principal: &str) -> Result<(Cred, u64), Reply> {
     if !is_its_own(&credential)? {
         return Err(Reply::Against(Rule::ForeignCredential));
     }
-    let end = end_of(credential.lifetime().map_err(refused)?);
-    Ok((credential, end))
-}
-
-/// When a credential ends that is good for so long; nothing is good for ever.
-fn end_of(lifetime: Duration) -> u64 {
+    // The clock is read first: whatever comes between makes the end too early, never too late.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    now.as_secs().saturating_add(lifetime.as_secs())
+    let end = now.saturating_add(credential.lifetime().map_err(refused)?).as_secs();
+    Ok((credential, end))
 }
 
 fn text_of(name: &Name) -> Result<String, Reply> {
