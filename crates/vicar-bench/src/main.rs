@@ -37,7 +37,8 @@ struct Args {
     /// Print the same rows as JSON objects, one a line.
     #[arg(long, conflicts_with = "json")]
     jsonl: bool,
-    /// Every way and operation, clients with 0, 3, 64 and 1,024 groups; minutes instead of seconds.
+    /// Every way and operation, clients with 0, 3, 64 and 1,024 groups; 45 seconds a round instead of six (two processors
+    /// of a busy virtual machine), seven minutes by default.
     #[arg(long)]
     full: bool,
     /// Only what vicar-kernel costs by itself; needs no rights.

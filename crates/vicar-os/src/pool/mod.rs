@@ -194,7 +194,9 @@ impl ClientThreads {
     /// As [`Server::run_as`]; besides, the thread can make no thread and execute no program.
     ///
     /// # Cost
-    /// One hand-over between threads; the switch only when no idle thread holds this client.
+    /// One hand-over between threads, which is four futex calls and two changes of the running thread (measured: three
+    /// and a half times an opening and closing of a file); the switch only when no idle thread holds this client. So put
+    /// what belongs together into one job.
     pub fn run<R: Send + 'static>(
         &self,
         client: &ClientContext,
