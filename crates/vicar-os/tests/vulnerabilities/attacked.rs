@@ -3,8 +3,11 @@
 use crate::hostile::attack;
 use crate::road::ROADS;
 use crate::scratch::{client, server};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use vicar_os::fs::Name;
+use vicar_os::ring::FilesOptions;
 
 /// Samba's way, found by experiment: with the client as the real user the client could signal, and so kill, the server.
 pub(crate) fn v37_the_client_cannot_touch_the_server() {
@@ -21,9 +24,15 @@ pub(crate) fn v37_the_client_cannot_touch_the_server() {
             }
         });
         let acts: Vec<_> = ROADS.iter().map(|road| (road.start)(&server)).collect();
+        let files = server.files(&FilesOptions::default()).unwrap();
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(3) || !attacker.has_been_round(20) {
             assert!(begun.elapsed() < Duration::from_secs(120), "nobody attacks");
+            for who in [&alice, &bob] {
+                let home = files.blocking().root(who, Path::new("/")).unwrap().unwrap();
+                let seen = files.blocking().stat(who, &home, &Name::parse(b"tmp").unwrap()).unwrap();
+                assert!(seen.is_ok(), "{seen:?}");
+            }
             for act in &acts {
                 let nap = || {
                     std::thread::sleep(Duration::from_millis(3));

@@ -1,11 +1,18 @@
 //! What the system calls of a run over every road say.
 
 use crate::road::ROADS;
-use crate::scratch::{Scratch, client, server};
+use crate::scratch::{Scratch, client};
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
+use vicar_os::fs::Name;
+use vicar_os::ring::{FilesOptions, UseRing};
+use vicar_os::sealed::{
+    Accept, Job, JobAnswer, JobRequest, Plan, Purpose, Seal, SealedWorkers, Sealer, SealerOptions, WorkerOptions,
+};
 use vicar_os::switch::irrevocable;
+use vicar_os::{ClientContext, Server, StartOptions, Starting};
 
 /// Set in the process that runs under strace.
 pub(crate) const INNER: &str = "VICAR_TEST_TRACED";
@@ -61,7 +68,9 @@ pub(crate) fn body() {
     let dropped = crate::scratch::identity(61_001, &[61_300]);
     let path = scratch.path("open");
     irrevocable::ask(&dropped, || std::fs::read(&path).unwrap()).unwrap();
-    let server = server();
+    let mut starting = Starting::begin(StartOptions::default()).unwrap();
+    let sealer = starting.fork_sealer(SealerOptions::default(), JOBS).unwrap();
+    let server = starting.finish().unwrap();
     let people = [
         client(&server, 61_001, &[61_300]),
         client(&server, 61_002, &[]),
@@ -89,6 +98,48 @@ pub(crate) fn body() {
     let threads = server.client_threads(vicar_os::ClientThreadOptions::default()).unwrap();
     let panicked: Result<(), _> = threads.run_blocking(&people[0], |_| panic!("in the job"));
     assert!(panicked.is_err());
+    by_files(&server, &people, &scratch);
+    by_a_worker(&server, sealer, &people, &scratch);
+}
+
+/// How many rings there were on which identities were captured.
+const RINGS: usize = 3;
+
+/// The calls of `Files`, with and without a ring.
+fn by_files(server: &Server, people: &[ClientContext], scratch: &Scratch) {
+    for use_ring in [UseRing::IfAvailable; RINGS].into_iter().chain([UseRing::Never]) {
+        let files = server.files(&FilesOptions { use_ring, ..FilesOptions::default() }).unwrap();
+        for who in people {
+            let blocking = files.blocking();
+            let home = blocking.root(who, &scratch.path("")).unwrap().unwrap();
+            let name = |what: &str| Name::parse(format!("{what}-{}", who.identity().uid()).as_bytes()).unwrap();
+            let made = blocking.create(who, &home, &name("by-files"), 0o600).unwrap().unwrap();
+            blocking.write(who, &made, 0, b"x".to_vec()).unwrap().unwrap();
+            blocking.unlink(who, &home, &name("by-files")).unwrap().unwrap();
+            blocking.make_directory(who, &home, &name("directory"), 0o700).unwrap().unwrap();
+            blocking.remove_directory(who, &home, &name("directory")).unwrap().unwrap();
+        }
+    }
+}
+
+const JOBS: &[Job] = &[Job { name: "write", run: write }];
+
+/// In a worker.
+fn write(request: JobRequest<'_>) -> JobAnswer {
+    std::fs::write(Path::new(std::ffi::OsStr::from_bytes(request.bytes)), "x").unwrap();
+    JobAnswer::default()
+}
+
+/// Sealed workers, which are made for the clients and end.
+fn by_a_worker(server: &Server, sealer: Sealer, people: &[ClientContext], scratch: &Scratch) {
+    let workers = SealedWorkers::new(server, sealer, WorkerOptions::default());
+    let plan = std::sync::Arc::new(Plan::new(Seal::new(Purpose::Files)));
+    for who in people {
+        let mut worker = workers.take(who, &plan).unwrap();
+        let path = scratch.path(&format!("by-worker-{}", who.identity().uid()));
+        let job = workers.sealer().job("write").unwrap();
+        worker.call(job, path.as_os_str().as_bytes(), &[], Accept::bytes(1)).unwrap();
+    }
 }
 
 const CREDENTIAL_CALLS: &str = "setuid,setgid,setreuid,setregid,setresuid,setresgid,setgroups,setfsuid,setfsgid,capset,\
@@ -105,22 +156,38 @@ pub(crate) fn v34_only_raw_calls_on_the_own_thread() {
     for call in &calls {
         match call.name.as_str() {
             "setresuid" | "setresgid" | "setgroups" | "capset" => threads.entry(call.thread).or_default().push(call),
-            // The killed process is the fork that has answered, or a yardstick; nobody signals a thread.
+            // The killed process is the fork that has answered, a yardstick or a worker; nobody signals a thread.
             "kill" => assert!(call.rest.contains("SIGKILL"), "{} {}", call.name, call.rest),
             other => panic!("{other}({}", call.rest),
         }
         assert!(!call.rest.contains("SIGRT_1") && !call.rest.contains("SIGRTMIN"), "{}({}", call.name, call.rest);
     }
-    // The main thread, two pools, one of one's own, and the process that dropped for good.
+    // The main thread, pools, threads of one's own, captures, and the processes that dropped for good.
     assert!(threads.len() > 15, "{} threads", threads.len());
-    let (mut balanced, mut dropped) = (0, 0);
+    let (mut balanced, mut dropped, mut captured, mut without) = (0, 0, 0, 0);
     for (thread, calls) in &threads {
         let last = |name: &str| calls.iter().rev().find(|call| call.name == name).map(|call| call.rest.as_str());
         let (users, groups) = (last("setresuid").unwrap_or_default(), last("setresgid").unwrap_or_default());
-        // The drop ends with its attempts to come back, all refused.
-        if calls.iter().any(|call| call.name == "setresuid" && call.rest.starts_with("61001, 61001, 61001)")) {
-            assert!(calls.iter().rev().take(3).all(|call| call.rest.contains("EPERM")), "thread {thread}");
-            dropped += 1;
+        // The sealer changes no identity, it gives up capabilities.
+        if calls.iter().all(|call| call.name == "capset") {
+            without += 1;
+            continue;
+        }
+        // Who is a client for good, in a process or to be kept by a ring, tries to come back, and is refused every time.
+        let for_good = |call: &&&Call| {
+            call.name == "setresuid"
+                && ["61001", "61002", "61003"].iter().any(|uid| {
+                    let is = |kept: &str| call.rest.starts_with(&format!("{kept}, {uid}, {kept})"));
+                    is(uid) || is("65520")
+                })
+        };
+        if let Some(drop) = calls.iter().find(for_good) {
+            let later = calls.iter().skip_while(|call| !std::ptr::eq(**call, *drop)).skip(1);
+            let later: Vec<_> =
+                later.filter(|call| call.name != "capset" && !call.rest.starts_with("-1, -1, -1)")).collect();
+            assert!(later.len() >= 3 && later.iter().all(|call| call.rest.contains("EPERM")), "thread {thread}");
+            let count = if drop.rest.starts_with("65520") { &mut captured } else { &mut dropped };
+            *count += 1;
             continue;
         }
         assert!(users.starts_with("0, 0, 0)") && groups.starts_with("0, 0, 0)"), "thread {thread}: {users} {groups}");
@@ -131,8 +198,14 @@ pub(crate) fn v34_only_raw_calls_on_the_own_thread() {
         assert_eq!(entered, left, "thread {thread}");
         balanced += 1;
     }
-    assert_eq!(dropped, 1);
-    println!("{} credential calls on {balanced} threads, balanced; one process dropped for good", calls.len());
+    // The one that was asked, and a sealed worker for each of three people.
+    assert_eq!((dropped, without), (4, 1));
+    let rings = if vicar_os::ring::survey().is_ok() { RINGS } else { 0 };
+    assert_eq!(captured, 3 * rings, "each ring captured each of three people once");
+    println!(
+        "counted: {} credential calls on {balanced} threads, balanced; {dropped} processes and {captured} captures for good",
+        calls.len()
+    );
 }
 
 /// The calls that change an identity are named in one module of the crate, and in the drop for good.

@@ -1,10 +1,18 @@
 //! Each credential call made to fail, or to lie, by the kernel's side of it, at each position, from start-up to the end.
 
 use crate::road::{Act, ROADS};
-use crate::scratch::{Scratch, client, server};
+use crate::scratch::{Scratch, client};
 use crate::world::status;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
+use vicar_os::fs::BeneathPath;
+use vicar_os::ring::{FilesOptions, OpenFor};
+use vicar_os::sealed::{
+    Accept, Job, JobAnswer, JobRequest, Limits, Plan, Purpose, Seal, SealedWorkers, Sealer, SealerOptions,
+    WorkerOptions,
+};
+use vicar_os::{ClientContext, ClientThreadOptions, Server, StartOptions, Starting};
 
 /// Set in the process that runs under strace.
 const INNER: &str = "VICAR_TEST_INJECTED";
@@ -112,7 +120,13 @@ fn body() {
         scratch.file(&uid.to_string(), 0o600, uid, uid);
     }
     // A start-up that fails has served nobody.
-    let Ok(server) = std::panic::catch_unwind(server) else { return };
+    let Ok((server, sealer)) = std::panic::catch_unwind(|| {
+        let mut starting = Starting::begin(StartOptions::default()).unwrap();
+        let sealer = starting.fork_sealer(SealerOptions::default(), JOBS).ok();
+        (starting.finish().unwrap(), sealer)
+    }) else {
+        return;
+    };
     let before = server_state();
     let people = [(61_001, client(&server, 61_001, &[61_300])), (61_002, client(&server, 61_002, &[61_301, 61_302]))];
     for road in ROADS {
@@ -143,6 +157,72 @@ fn body() {
                 if server_state() != before {
                     wrong(&format!("the server is {:?}", server_state()));
                 }
+            }
+        }
+    }
+    by_files(&server, &people, &scratch);
+    if let Some(sealer) = sealer {
+        by_a_worker(&server, sealer, &people, &scratch);
+    }
+}
+
+/// The same by calls of `Files`: by a ring, whose captures make the same calls on threads of their own.
+fn by_files(server: &Server, people: &[(u32, ClientContext)], scratch: &Scratch) {
+    let before = server_state();
+    for _ in 0..3 {
+        let options = FilesOptions {
+            threads: ClientThreadOptions { threads: 1, ..ClientThreadOptions::default() },
+            ..FilesOptions::default()
+        };
+        let Ok(files) = server.files(&options) else { continue };
+        for (uid, who) in people.iter().chain(people) {
+            let Ok(Ok(home)) = files.blocking().root(who, &scratch.path("")) else { continue };
+            for (owner, _) in people {
+                let path = BeneathPath::parse(owner.to_string().as_bytes()).unwrap();
+                let opened = files.blocking().open_file(who, &home, &path, OpenFor::Reading);
+                if owner != uid && matches!(opened, Ok(Ok(_))) {
+                    wrong(&format!("{uid} opened what is {owner}'s"));
+                }
+                let Ok(Ok(content)) = opened else { continue };
+                if let Ok(Ok(bytes)) = files.blocking().read(who, &content, 0, 64) {
+                    assert_eq!(bytes, uid.to_string().as_bytes());
+                }
+            }
+            if server_state() != before {
+                wrong(&format!("the server is {:?}", server_state()));
+            }
+        }
+    }
+}
+
+const JOBS: &[Job] = &[Job { name: "who", run: who }];
+
+/// In a worker: who this is, and what it reads.
+fn who(request: JobRequest<'_>) -> JobAnswer {
+    let ids = ["Uid", "Gid", "Groups", "CapEff", "CapPrm"].map(status).join("|");
+    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(request.bytes));
+    format!("{ids}|{}", std::fs::read_to_string(path).unwrap_or_default()).into_bytes().into()
+}
+
+/// The same by sealed workers: each is the client, or is none.
+fn by_a_worker(server: &Server, sealer: Sealer, people: &[(u32, ClientContext)], scratch: &Scratch) {
+    let mut options = WorkerOptions::default();
+    options.wait = std::time::Duration::from_millis(100);
+    let workers = SealedWorkers::new(server, sealer, options);
+    for round in 0..4 {
+        // Another plan, another process.
+        let seal = Seal::new(Purpose::Files).with_limits(Limits::WORKER.memory((256 + round) << 20));
+        let plan = std::sync::Arc::new(Plan::new(seal));
+        for (uid, who) in people {
+            let Ok(mut worker) = workers.take(who, &plan) else { continue };
+            let job = workers.sealer().job("who").unwrap();
+            let path = scratch.path(&uid.to_string());
+            let Ok(answer) = worker.call(job, path.as_os_str().as_bytes(), &[], Accept::bytes(4096)) else { continue };
+            let groups = if *uid == 61_001 { "61001 61300" } else { "61002 61301 61302" };
+            let (ids, none) = (format!("{uid} {uid} {uid} {uid}"), "0000000000000000");
+            let expected = format!("{ids}|{ids}|{groups}|{none}|{none}|{uid}");
+            if answer.bytes != expected.as_bytes() {
+                wrong(&format!("a worker of {uid} is {}", String::from_utf8_lossy(&answer.bytes)));
             }
         }
     }

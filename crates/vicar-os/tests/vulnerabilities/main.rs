@@ -21,9 +21,14 @@ mod numbers;
 mod panics;
 mod powers;
 mod racer;
+mod replay;
+mod ring;
 mod road;
 #[path = "../acting/scratch.rs"]
 mod scratch;
+#[path = "../ring/stage.rs"]
+mod stage;
+mod table;
 mod who;
 mod windows;
 mod world;
@@ -81,6 +86,23 @@ const TESTS: &[alone::Test] = &[
     ),
     ("cv28_nothing_is_looked_up_while_acting", windows::cv28_nothing_is_looked_up_while_acting),
     ("cv28_nothing_is_loaded_while_acting", windows::cv28_nothing_is_loaded_while_acting),
+    ("v01_by_files", ring::v01_by_files),
+    ("v02_by_files", ring::v02_by_files),
+    ("v03_by_files", ring::v03_by_files),
+    ("v05_by_files", ring::v05_by_files),
+    ("v06_by_files", ring::v06_by_files),
+    ("v10_by_files", ring::v10_by_files),
+    ("v16_by_files", ring::v16_by_files),
+    ("v17_by_files", ring::v17_by_files),
+    ("v20_by_files", ring::v20_by_files),
+    ("v21_by_files", ring::v21_by_files),
+    ("v25_by_files", ring::v25_by_files),
+    ("v29_by_files", ring::v29_by_files),
+    ("v33_by_files", ring::v33_by_files),
+    ("v39_by_files", ring::v39_by_files),
+    ("v40_by_files", ring::v40_by_files),
+    ("v44_by_files", ring::v44_by_files),
+    ("every_row_names_every_road", table::every_row_names_every_road),
     ("every_number_is_here_or_elsewhere", elsewhere::every_number_is_here_or_elsewhere),
 ];
 

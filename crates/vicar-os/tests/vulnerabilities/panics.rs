@@ -5,7 +5,9 @@ use crate::world::status;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
-use vicar_os::{Answer, ClientContext, ClientThreadOptions, ClientThreads, RunError, Server};
+use vicar_os::{
+    Answer, ClientContext, ClientThread, ClientThreadOptions, ClientThreads, DEFAULT_UMASK, RunError, Server,
+};
 
 /// Panics when it is dropped.
 struct Bomb;
@@ -96,6 +98,19 @@ pub(crate) fn v29_every_callback_may_panic() {
     let _ = go.send(());
     still_serves(&threads, &alice, "in a waker");
     assert!(matches!(answer.as_mut().poll(&mut Context::from_waker(Waker::noop())), std::task::Poll::Ready(Ok(true))));
+
+    // A thread of the caller's own goes on with the panic, is the client no longer than its work, and serves again.
+    let (own, who) = (server.clone(), alice.clone());
+    let thread = std::thread::spawn(move || {
+        let mut thread = ClientThread::adopt(&own, DEFAULT_UMASK).unwrap();
+        for _ in 0..3 {
+            let ran: Result<Result<(), _>, _> =
+                catch_unwind(AssertUnwindSafe(|| thread.run(&who, |_| panic!("in the work"))));
+            assert!(ran.is_err(), "{ran:?}");
+            assert_eq!(thread.run(&who, |as_client| as_client.shown().uid.raw()), Ok(61_001));
+        }
+    });
+    thread.join().unwrap();
 
     // A job that is dropped unrun: too many wait, or the threads end.
     let options =

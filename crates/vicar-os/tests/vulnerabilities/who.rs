@@ -2,7 +2,7 @@
 
 use crate::files::directory;
 use crate::scratch::{client, identity, server};
-use crate::world::{every_road, every_server_road, one_road, status, word};
+use crate::world::{every_road, every_server_road, status, word};
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -254,8 +254,7 @@ pub(crate) fn v30_a_server_that_is_not_root_is_itself_again() {
 
 /// CVE-2012-1574 (Hadoop): whoever could sign in could act as anybody. The answer is no unless something says yes.
 pub(crate) fn v41_who_may_act_as_whom() {
-    one_road(
-        "threads",
+    every_server_road(
         |_| {},
         |world| {
             let server = world.server().clone();

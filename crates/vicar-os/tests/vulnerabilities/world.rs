@@ -1,8 +1,10 @@
 //! A test's world: its files, made as root, and one road on which it acts. A test runs once for each road, in a process
 //! of its own.
 
+use crate::replay::{self, Replay, Workers};
 use crate::road::{Act, Job, ROADS, Road};
 use crate::scratch::{Scratch, server};
+use crate::table;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use vicar_os::sealed::{self, Purpose, Seal};
@@ -13,15 +15,30 @@ use vicar_os::{ClientContext, LogonKind, Server, UnixIdentity};
 const ROAD: &str = "VICAR_TEST_ROAD";
 
 /// The road that is no server's: a forked process that is the client for good.
-const IRREVOCABLE: &str = "irrevocable";
+pub(crate) const IRREVOCABLE: &str = "irrevocable";
 
 /// The same, sealed as a worker is that executes programs.
-const SEALED: &str = "sealed";
+pub(crate) const SEALED: &str = "sealed";
+
+/// A process that a server's sealer made for the client.
+pub(crate) const WORKER: &str = "sealed worker";
 
 pub(crate) struct World {
     pub(crate) road: &'static str,
-    scratch: Scratch,
-    acting: Option<(Server, Act)>,
+    dir: PathBuf,
+    /// Removed at the end by whoever made it.
+    _scratch: Option<Scratch>,
+    how: How,
+}
+
+/// How jobs are done.
+enum How {
+    /// Each by a process that is the client for good, made by this one.
+    ByItself,
+    OnARoad(Server, Act),
+    ByWorkers(Workers),
+    /// This is such a worker, which goes through the test to find out what its job is.
+    Replayed(Replay),
 }
 
 /// A client on the road of its world.
@@ -31,42 +48,56 @@ pub(crate) struct Who {
 }
 
 /// Runs `body` over every road, those of a process that is the client for good included. `set_up` makes the files as root.
-pub(crate) fn every_road(set_up: impl Fn(&Scratch), body: impl Fn(&World)) {
-    over(&[&[IRREVOCABLE, SEALED], &server_roads()[..]].concat(), set_up, body);
+pub(crate) fn every_road(set_up: impl Fn(&Scratch), body: impl Fn(&World) + 'static) {
+    over(&[&[IRREVOCABLE, SEALED, WORKER], &server_roads()[..]].concat(), set_up, body);
 }
 
 /// Runs `body` over every road of a server.
-pub(crate) fn every_server_road(set_up: impl Fn(&Scratch), body: impl Fn(&World)) {
+pub(crate) fn every_server_road(set_up: impl Fn(&Scratch), body: impl Fn(&World) + 'static) {
     over(&server_roads(), set_up, body);
 }
 
 /// Runs `body` over the roads on which a thread acts for one client after another.
-pub(crate) fn every_sticky_road(set_up: impl Fn(&Scratch), body: impl Fn(&World)) {
+pub(crate) fn every_sticky_road(set_up: impl Fn(&Scratch), body: impl Fn(&World) + 'static) {
     let sticky: Vec<&str> = server_roads().into_iter().filter(|name| *name != "scoped").collect();
     over(&sticky, set_up, body);
 }
 
-/// Runs `body` on one road.
-pub(crate) fn one_road(name: &'static str, set_up: impl Fn(&Scratch), body: impl Fn(&World)) {
-    over(&[name], set_up, body);
+/// Runs `body` over the roads on which something of a client's is kept from one job to the next: a thread, or a worker.
+pub(crate) fn every_keeping_road(set_up: impl Fn(&Scratch), body: impl Fn(&World) + 'static) {
+    let keeping: Vec<&str> = server_roads().into_iter().filter(|name| *name != "scoped").chain([WORKER]).collect();
+    over(&keeping, set_up, body);
 }
 
-fn server_roads() -> Vec<&'static str> {
+/// Runs `body` over the roads on which a process is the client for good.
+pub(crate) fn every_dropped_road(set_up: impl Fn(&Scratch), body: impl Fn(&World) + 'static) {
+    over(&[IRREVOCABLE, SEALED, WORKER], set_up, body);
+}
+
+pub(crate) fn server_roads() -> Vec<&'static str> {
     ROADS.iter().map(|road| road.name).collect()
 }
 
-fn over(roads: &[&'static str], set_up: impl Fn(&Scratch), body: impl Fn(&World)) {
+fn over(roads: &[&'static str], set_up: impl Fn(&Scratch), body: impl Fn(&World) + 'static) {
     if let Some(wanted) = std::env::var_os(ROAD) {
         let road = roads.iter().find(|road| wanted == ***road).unwrap();
         let scratch = Scratch::new();
         set_up(&scratch);
-        let acting = ROADS.iter().find(|known| known.name == *road).map(|Road { start, .. }| {
+        let dir = scratch.path("");
+        let how = if let Some(Road { start, .. }) = ROADS.iter().find(|known| known.name == *road) {
             let server = server();
             let act = start(&server);
-            (server, act)
-        });
-        return body(&World { road, scratch, acting });
+            How::OnARoad(server, act)
+        } else if *road == WORKER {
+            // Kept where a worker, which is a fork of this process, finds it.
+            let body = replay::keep(body);
+            return body(&World { road, how: How::ByWorkers(Workers::start(&dir)), dir, _scratch: Some(scratch) });
+        } else {
+            How::ByItself
+        };
+        return body(&World { road, dir, _scratch: Some(scratch), how });
     }
+    table::says(roads);
     for road in roads {
         let output = Command::new(std::env::current_exe().unwrap()).env(ROAD, road).output().unwrap();
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -82,7 +113,11 @@ impl World {
     }
 
     pub(crate) fn client_of(&self, identity: UnixIdentity) -> Who {
-        let context = self.acting.as_ref().map(|(server, _)| server.logon(LogonKind::Network, &identity).unwrap());
+        let server = match &self.how {
+            How::OnARoad(server, _) | How::ByWorkers(Workers { server, .. }) => Some(server),
+            How::ByItself | How::Replayed(_) => None,
+        };
+        let context = server.map(|server| server.logon(LogonKind::Network, &identity).unwrap());
         Who { identity, context }
     }
 
@@ -97,12 +132,14 @@ impl World {
         job: impl FnOnce(&Path) -> String + Send + 'static,
     ) -> Result<String, String> {
         let dir = self.dir();
-        match (&self.acting, &who.context) {
-            (Some((_, act)), Some(context)) => {
+        match &self.how {
+            How::OnARoad(_, act) => {
                 let job: Job = Box::new(move || job(&dir));
-                act(context, job)
+                act(who.context.as_ref().unwrap(), job)
             }
-            _ => {
+            How::ByWorkers(workers) => Ok(workers.perform(who.context.as_ref().unwrap())),
+            How::Replayed(replay) => Ok(replay.perform(|| job(&dir))),
+            How::ByItself => {
                 let work = || {
                     if self.road == SEALED {
                         sealed::seal(&who.identity, &Seal::new(Purpose::Execute)).unwrap();
@@ -117,16 +154,23 @@ impl World {
     }
 
     pub(crate) fn dir(&self) -> PathBuf {
-        self.scratch.path("")
+        self.dir.clone()
     }
 
+    /// Whether jobs are done by processes that are the client for good.
     pub(crate) fn is_irrevocable(&self) -> bool {
-        self.acting.is_none()
+        !matches!(self.how, How::OnARoad(..))
     }
 
-    /// The server; there is none on the irrevocable road.
+    /// The same in a worker, which has answers instead of workers.
+    pub(crate) fn replayed(dir: PathBuf, replay: Replay) -> Self {
+        Self { road: WORKER, dir, _scratch: None, how: How::Replayed(replay) }
+    }
+
+    /// The server of a road of a server's threads.
     pub(crate) fn server(&self) -> &Server {
-        &self.acting.as_ref().unwrap().0
+        let How::OnARoad(server, _) = &self.how else { panic!("{} has no server", self.road) };
+        server
     }
 }
 
