@@ -169,7 +169,7 @@ fn body() {
 /// The same by calls of `Files`: by a ring, whose captures make the same calls on threads of their own.
 fn by_files(server: &Server, people: &[(u32, ClientContext)], scratch: &Scratch) {
     let before = server_state();
-    for _ in 0..3 {
+    for _ in 0..2 {
         let options = FilesOptions {
             threads: ClientThreadOptions { threads: 1, ..ClientThreadOptions::default() },
             ..FilesOptions::default()
@@ -209,7 +209,7 @@ fn by_a_worker(server: &Server, sealer: Sealer, people: &[(u32, ClientContext)],
     let mut options = WorkerOptions::default();
     options.wait = std::time::Duration::from_millis(100);
     let workers = SealedWorkers::new(server, sealer, options);
-    for round in 0..4 {
+    for round in 0..2 {
         // Another plan, another process.
         let seal = Seal::new(Purpose::Files).with_limits(Limits::WORKER.memory((256 + round) << 20));
         let plan = std::sync::Arc::new(Plan::new(seal));
