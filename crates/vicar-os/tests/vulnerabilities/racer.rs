@@ -28,12 +28,10 @@ pub(crate) struct Races;
 
 impl Drop for Races {
     fn drop(&mut self) {
-        // A sealed worker has a copy of what is kept, and none of the racers is its own.
-        for mut racer in KEPT.take() {
-            if !is_ours(&racer) {
-                std::mem::forget(racer);
-                continue;
-            }
+        // A sealed worker has a copy of what is kept, and none of the racers is its own: they stay where they are.
+        let (ours, others): (Vec<Child>, Vec<Child>) = KEPT.take().into_iter().partition(is_ours);
+        KEPT.set(others);
+        for mut racer in ours {
             drop(racer.stdin.take());
             let _ = racer.wait();
         }
