@@ -1,5 +1,5 @@
 //! The front over real sockets, with a share that does what its path says.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "test program")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects, reason = "test program")]
 
 mod audit;
 mod drain;

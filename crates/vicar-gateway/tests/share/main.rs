@@ -4,6 +4,7 @@
 //! `u61001` with any password is user and group 61001. It prints the URL and ends with its standard input.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "a test program: a failure is a panic"
