@@ -223,12 +223,11 @@ fn no_process_is(uid: u32, gid: u32) -> Result<(), AnonymousError> {
     Ok(())
 }
 
-/// Whether nothing is left of a process but what its parent has yet to hear.
+/// Whether nothing is left of a process but what its parent has yet to hear: its first thread has ended, and no other goes on.
 fn has_ended(status: &str) -> bool {
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("State:"))
-        .is_some_and(|state| state.trim_start().starts_with(['Z', 'X']))
+    let value = |key| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+    let has_others = value("Threads:").and_then(|count| count.parse().ok()).is_none_or(|count: u32| count > 1);
+    !has_others && value("State:").is_some_and(|state| state.starts_with(['Z', 'X']))
 }
 
 /// Whether a process has an id other than as its real one, by one line of its status: a program that somebody's client ran
@@ -283,6 +282,20 @@ mod tests {
         assert!(!acts_as(status, "Gid:", 17) && acts_as(status, "Gid:", 19));
         assert!(acts_as(status, "Groups:", 20) && acts_as(status, "Groups:", 21));
         assert!(!acts_as("Name:\tx\n", "Uid:", 8));
+    }
+
+    #[test]
+    fn a_process_has_ended_with_its_last_thread() {
+        let status = |state: &str, threads: &str| format!("Name:\tx\nState:\t{state}\n{threads}");
+        assert!(has_ended(&status("Z (zombie)", "Threads:\t1\n")));
+        assert!(has_ended(&status("X (dead)", "Threads:\t0\n")));
+        // The first thread has ended and another goes on.
+        assert!(!has_ended(&status("Z (zombie)", "Threads:\t2\n")));
+        assert!(!has_ended(&status("S (sleeping)", "Threads:\t1\n")));
+        for unknown in ["", "Threads:\t\n", "Threads:\tZ\n"] {
+            assert!(!has_ended(&status("Z (zombie)", unknown)), "{unknown:?}");
+        }
+        assert!(!has_ended("Threads:\t1\n"));
     }
 
     #[test]
