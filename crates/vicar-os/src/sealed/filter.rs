@@ -111,7 +111,7 @@ const WITHOUT_CODE: &[Rule] = &[
 const EXECUTABLE: u32 = libc::PROT_EXEC.unsigned_abs();
 
 /// A descriptor that is ready sends its owner a signal, and the signal may be SIGKILL: naming an owner is signalling.
-const WITHOUT_SIGNALS: &[Rule] = &[
+pub(crate) const WITHOUT_SIGNALS: &[Rule] = &[
     fail(libc::SYS_fcntl, When::Is { argument: 1, value: libc::F_SETOWN.unsigned_abs() }, Errno::PERM),
     fail(libc::SYS_fcntl, When::Is { argument: 1, value: F_SETOWN_EX }, Errno::PERM),
     fail(libc::SYS_fcntl, When::Is { argument: 1, value: F_SETSIG }, Errno::PERM),

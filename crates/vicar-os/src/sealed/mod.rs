@@ -50,6 +50,8 @@ pub use bounds::{Beneath, Bounds, NoLandlock, landlock_version};
 pub use error::{FileError, SealedError};
 pub use file::{FileAccess, FileAnswer, FileRequest, MAX_BATCH};
 pub use filter::Purpose;
+#[cfg(feature = "kerberos")]
+pub(crate) use filter::WITHOUT_SIGNALS;
 pub(crate) use filter::install as install_filter;
 pub use job::{Accept, Job, JobAnswer, JobRequest};
 pub use seal::{Limits, Seal, SealError, Sealed, seal};

@@ -5,6 +5,7 @@ use super::wire::{self, MAX_MESSAGE_LEN, MAX_TEXT_LEN, Reply, Request, Rule};
 use super::{MAX_PRINCIPAL_LEN, MAX_TOKEN_LEN};
 use crate::delegation::MechanismRefusal;
 use crate::packet::{self, Received};
+use crate::sealed::WITHOUT_SIGNALS;
 use crate::supervisor::apart::{be_apart, descriptor};
 use crate::switch::irrevocable::drop_to;
 use crate::sys::seccomp::{self, Rule as Call, Verdict, When};
@@ -113,13 +114,21 @@ const SIGNALS: [libc::c_long; 6] = [
     libc::SYS_pidfd_send_signal,
 ];
 
+/// The same as fcntl's F_SETOWN by ioctl: FIOSETOWN and SIOCSPGRP of asm-generic/sockios.h.
+const NAMING_AN_OWNER: [u32; 2] = [0x8901, 0x8902];
+
 fn seal() -> Result<(), Errno> {
     for (resource, limit) in [(Resource::As, MOST_MEMORY), (Resource::Nofile, MOST_DESCRIPTORS)] {
         let limit = rustix::process::getrlimit(resource).maximum.map_or(limit, |most| most.min(limit));
         rustix::process::setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
     }
     seccomp::refuse_tasks_programs_and_keys()?;
-    let rules = SIGNALS.map(|call| Call { call, when: When::Always, verdict: Verdict::Fail(Errno::PERM) });
+    let fail = |call, when| Call { call, when, verdict: Verdict::Fail(Errno::PERM) };
+    let mut rules = SIGNALS.map(|call| fail(call, When::Always)).to_vec();
+    rules.extend_from_slice(WITHOUT_SIGNALS);
+    rules.extend(NAMING_AN_OWNER.map(|value| fail(libc::SYS_ioctl, When::Is { argument: 1, value })));
+    // Helpers of other clients have the same user, whose limits would be an end for them. 0 is the caller.
+    rules.push(fail(libc::SYS_prlimit64, When::AnyBit { argument: 0, bits: u32::MAX }));
     seccomp::install(&rules, Verdict::Allow)
 }
 
@@ -290,4 +299,31 @@ fn refused(error: Error) -> Reply {
     let printable = |byte: u8| if wire::is_printable(byte) { char::from(byte) } else { '?' };
     let text: String = error.to_string().bytes().take(MAX_TEXT_LEN).map(printable).collect();
     Reply::Refused(MechanismRefusal { major: error.major.bits(), minor: error.minor, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::signal;
+
+    #[test]
+    fn a_sealed_helper_reaches_no_other_of_its_user() {
+        crate::testing::passes_alone(
+            "source::kerberos::helper::tests::a_sealed_helper_reaches_no_other_of_its_user",
+            || {
+                let (near, _far) = packet::pair().unwrap();
+                let (own, parent) = (rustix::process::getpid(), rustix::process::getppid().unwrap());
+                seal().unwrap();
+                let number = own.as_raw_nonzero().get();
+                assert_eq!(signal::own(&near, libc::F_GETFL, 0), Ok(()));
+                for (command, value) in [(libc::F_SETOWN, number), (10, libc::SIGKILL)] {
+                    assert_eq!(signal::own(&near, command, value), Err(Errno::PERM), "{command}");
+                }
+                assert_eq!(rustix::process::kill_process(own, Signal::CONT), Err(Errno::PERM));
+                let limit = || rustix::process::getrlimit(Resource::Cpu);
+                assert_eq!(rustix::process::prlimit(Some(parent), Resource::Cpu, limit()).err(), Some(Errno::PERM));
+                assert!(rustix::process::prlimit(None, Resource::Cpu, limit()).is_ok());
+            },
+        );
+    }
 }
