@@ -17,8 +17,8 @@
 //! `multiuser` do the like. Mount such shares where clients act only if that is wanted. And the environment of the process
 //! is one for all threads: no `KRB5CCNAME` of the server belongs in it.
 
-use crate::EnterError;
 use crate::supervisor::Unavailable;
+use crate::{ClientContext, EnterError};
 use core::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -215,6 +215,20 @@ impl<'client> Delegated<'client> {
     #[must_use]
     pub fn expires(self) -> Option<SystemTime> {
         self.0.expires()
+    }
+}
+
+/// A proof that ends with its client.
+#[derive(Debug)]
+pub(crate) struct OfClient {
+    pub(crate) client: ClientContext,
+    pub(crate) proof: Box<dyn Initiator>,
+}
+
+impl Initiator for OfClient {
+    fn step(&mut self, token: Option<&[u8]>) -> Result<Turn, InitiateError> {
+        self.client.credential().map_err(InitiateError::Delegation)?;
+        self.proof.step(token)
     }
 }
 

@@ -12,7 +12,7 @@ pub use start::{Powerless, StartError, StartOptions, StartReport, Starting};
 pub use trial::{Refused, TrialError};
 
 use crate::client::{ClientContext, More};
-use crate::delegation::{self, DelegatedCredential, DelegationError, InitiateError, Initiator, Service};
+use crate::delegation::{self, DelegatedCredential, DelegationError, InitiateError, Initiator, OfClient, Service};
 use crate::enter::{self, AsClient, EnterError, Purpose};
 use crate::mailbox::Mailboxes;
 use crate::pool::{ClientThreadOptions, ClientThreads, PoolError};
@@ -344,7 +344,7 @@ impl Server {
     ///
     /// # Errors
     /// - [`InitiateError::Delegation`] without such a credential, after its end, and when the client was revoked. The server's own
-    ///   is never used.
+    ///   is never used. Each turn of the proof asks for both again.
     /// - [`InitiateError::Enter`], [`InitiateError::BelowDelegation`] when the gate grants the server less, and for a client that
     ///   is restricted: another machine would see the whole client.
     /// - Others as the mechanism has them.
@@ -360,7 +360,8 @@ impl Server {
         if level != ImpersonationLevel::Delegation {
             return Err(InitiateError::BelowDelegation { level });
         }
-        credential.initiate(service)
+        let proof = credential.initiate(service)?;
+        Ok(Box::new(OfClient { client: client.clone(), proof }))
     }
 
     /// Starts threads that do nothing but act as clients and rest powerless.

@@ -310,8 +310,10 @@ fn a_credential_is_used_as_far_as_the_gate_allows() {
     assert_eq!(initiate(&client(&server, 61_001, &[61_300])), none);
     let known = at(&server, ImpersonationLevel::Identification, 61_001, &[61_300]);
     assert!(matches!(initiate(&known), Err(InitiateError::Enter(EnterError::BelowImpersonation { .. }))));
-    // A revoked client is nobody's any more.
+    // A revoked client is nobody's any more, and what was begun with its credential goes no further.
+    let mut begun = server.initiate(&alice, &host).unwrap();
     alice.revoke();
+    assert_eq!(begun.step(None), Err(InitiateError::Delegation(DelegationError::Revoked)));
     assert_eq!(alice.delegated().map(|_| ()), Err(DelegationError::Revoked));
     assert_eq!(initiate(&alice), Err(InitiateError::Enter(EnterError::Revoked)));
     // A server that may not act as the client here does not elsewhere.

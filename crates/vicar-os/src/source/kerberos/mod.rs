@@ -26,9 +26,9 @@
 //!   [`KerberosOptions`], and a credential is what the client sent. `KRB5_CONFIG` is, because it says where the realms are.
 //! * A helper finds no credential by itself: its default cache and keytab are places where there is nothing.
 //! * A ticket that was forwarded is in a `MEMORY:` cache of the one process that read it, and the server never has its key.
-//!   When the last [`ClientContext`] that holds it is dropped, its line closes and the process is killed. No file, keyring or
-//!   environment has it; another context's line leads to another process, and without [`Server::initiate`](crate::Server::initiate) no line is
-//!   reached at all.
+//!   When the last [`ClientContext`] that holds it and the last proof begun with it are dropped, its line closes and the
+//!   process is killed. No file, keyring or environment has it; another context's line leads to another process, and without
+//!   [`Server::initiate`](crate::Server::initiate) no line is reached at all.
 //!
 //! Whoever takes a helper over while it reads his token can say that he is another principal of the realm: it has the keys. He is
 //! then an account that the rule and the supervisor admit, never user 0 or a system account, and has nothing of other clients.
