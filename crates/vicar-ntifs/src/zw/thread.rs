@@ -288,7 +288,11 @@ pub unsafe extern "system" fn NtImpersonateThread(
 
 fn anonymous(call: &Call, thread: HANDLE, mode: AccessMode) -> Result<(), NtStatus> {
     let target = handle::thread(call, thread, mode, right(mode, thread_right::IMPERSONATE))?;
-    world::current().anonymous.impersonate(&current::seat().host.thread, &target).map(drop)
+    let result = world::current().anonymous.impersonate(&current::seat().host.thread, &target);
+    match mode {
+        AccessMode::Kernel => flow::impersonated(call, target.id(), result),
+        AccessMode::User => result.map(drop),
+    }
 }
 
 /// Makes a thread act as the anonymous user, for whoever the calling thread works for.

@@ -41,6 +41,18 @@ TEST(a_second_try_that_succeeds_is_right) {
   SeDeleteClientSecurity(&client);
 }
 
+TEST(falling_back_to_the_anonymous_user_is_right) {
+  SECURITY_CLIENT_CONTEXT client;
+  people();
+  client = client_of(alice);
+  OK(vicar_fail_routine("SeImpersonateClientEx", STATUS_NO_MEMORY));
+  STATUS(SeImpersonateClientEx(&client, NULL), STATUS_NO_MEMORY);
+  OK(ZwImpersonateAnonymousToken(NtCurrentThread()));
+  open_file();
+  PsRevertToSelf();
+  SeDeleteClientSecurity(&client);
+}
+
 TEST(opening_an_object_after_a_refused_token_is_found) {
   PACCESS_TOKEN token;
   HANDLE handle = NULL;
