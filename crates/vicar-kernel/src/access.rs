@@ -7,14 +7,15 @@
 
 use vicar_nt::acl::AclRef;
 use vicar_nt::check::{
-    AccessMode, AccessRequest, Api, CheckOptions, NodeAnswer, ObjectType, Refusal, Step, audit, audit_each, decide,
-    decide_each, explain,
+    AccessMode, AccessRequest, Api, CheckOptions, NodeAnswer, ObjectType, Refusal, Step, Subject, audit, audit_each,
+    decide, decide_each, explain,
 };
 use vicar_nt::descriptor::DescriptorRef;
 use vicar_nt::privilege::{LuidAndAttributes, Need, PrivilegeMask, check_token_by};
 use vicar_nt::{AccessMask, GenericMapping, NtStatus, Privilege, Readings, RequestedMask, SidRef};
 
-use crate::subject::{LockedSubject, SubjectContext};
+use crate::own::SeenSubject;
+use crate::subject::{LockedSubject, SubjectContext, SubjectTokens};
 use crate::thread::ThreadRef;
 use crate::token::TokenRef;
 
@@ -64,7 +65,30 @@ impl SubjectContext {
         if access.mode == AccessMode::User {
             self.note_use();
         }
-        check(&self.lock(), access, Api::SeAccessCheck, self.primary().system().policy().readings)
+        check(self.lock().subject(), access, Api::SeAccessCheck, self.primary().system().policy().readings)
+    }
+}
+
+impl SubjectTokens<'_> {
+    /// Checks access for the two tokens.
+    ///
+    /// # Inputs
+    /// - `seen`: what the caller keeps between its checks.
+    ///
+    /// # Errors
+    /// - as for [`SubjectContext::access_check`].
+    ///
+    /// # Cost
+    /// No lock and no reference while one caller asks about the same tokens and these do not change.
+    ///
+    /// # NT
+    /// `SeAccessCheck` with a structure that the caller filled.
+    ///
+    /// # Source
+    /// SeAccessCheck (wdm.h page); MS-DTYP 2.5.3.2; spec/nt-impersonation 4.1, 4.2.
+    #[inline]
+    pub fn access_check(&self, access: &Access<'_>, seen: &mut SeenSubject) -> Result<Granted, NtStatus> {
+        check(seen.look(*self), access, Api::SeAccessCheck, self.primary().system().policy().readings)
     }
 }
 
@@ -85,7 +109,8 @@ impl TokenRef {
     #[doc(alias = "NtAccessCheck")]
     #[doc(alias = "AccessCheck")]
     pub fn access_check(&self, access: &Access<'_>) -> Result<Granted, NtStatus> {
-        check(&LockedSubject::of_token(self), access, Api::NtAccessCheck, self.system().policy().readings)
+        let locked = LockedSubject::of_token(self);
+        check(locked.subject(), access, Api::NtAccessCheck, self.system().policy().readings)
     }
 
     /// Says whether privileges are in force in this token, and marks those that are.
@@ -101,9 +126,10 @@ impl TokenRef {
     }
 }
 
-fn check(locked: &LockedSubject, access: &Access<'_>, api: Api, readings: Readings) -> Result<Granted, NtStatus> {
+#[inline]
+fn check(subject: Subject<'_>, access: &Access<'_>, api: Api, readings: Readings) -> Result<Granted, NtStatus> {
     let request = AccessRequest {
-        subject: locked.subject(),
+        subject,
         descriptor: access.descriptor,
         desired: access.desired,
         previously_granted: access.previously_granted,

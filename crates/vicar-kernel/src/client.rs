@@ -13,7 +13,7 @@ use crate::audit::{Attempt, What};
 use crate::impersonate::Impersonation;
 use crate::policy::{EffectiveOnlyRule, Policy, RemoteDynamic};
 use crate::qos::{Locality, Qos, Reach, Tracking};
-use crate::subject::SubjectContext;
+use crate::subject::{SubjectContext, SubjectTokens};
 use crate::tally::Seat;
 use crate::thread::{Effective, ThreadRef};
 use crate::token::{Spare, TokenRef, TokenSource};
@@ -119,6 +119,109 @@ struct Source {
     remembers_reach: bool,
 }
 
+impl Source {
+    #[inline]
+    #[track_caller]
+    fn of_thread(client: &ThreadRef) -> Self {
+        match client.reference_effective() {
+            Effective::Primary(token) => Self { token, level: None, reach: Reach::AllHeld, remembers_reach: true },
+            Effective::Impersonating(Impersonation { token, level, reach, .. }) => {
+                Self { token, level: Some(level), reach, remembers_reach: true }
+            }
+        }
+    }
+
+    /// The thread's restriction is known when a subject context of ours was captured, and not by the structure of NT.
+    #[inline]
+    #[track_caller]
+    fn of_subject(tokens: SubjectTokens<'_>, reach: Option<Reach>) -> Self {
+        let (token, level) = match tokens.client() {
+            Some((client, level)) => (client.clone(), Some(level)),
+            None => (tokens.primary().clone(), None),
+        };
+        Self { token, level, reach: reach.unwrap_or(Reach::AllHeld), remembers_reach: false }
+    }
+}
+
+impl ClientParts {
+    /// Captures whom a thread acts as, for a structure of the caller's own.
+    ///
+    /// # Errors
+    /// - as for [`ClientContext::capture`].
+    ///
+    /// # NT
+    /// `SeCreateClientSecurity`.
+    ///
+    /// # Source
+    /// SeCreateClientSecurity (ntifs.h page); spec/nt-impersonation 2.1, 3.1.
+    #[inline]
+    #[track_caller]
+    pub fn capture(client: &ThreadRef, qos: Qos, locality: Locality) -> Result<Self, NtStatus> {
+        let captured = Self::build(Source::of_thread(client), qos, locality);
+        if captured.is_err() {
+            client.note_use(Location::caller());
+        }
+        captured
+    }
+
+    /// Captures the client of a subject, or its process if it has none, for a structure of the caller's own.
+    ///
+    /// # Errors
+    /// - as for [`ClientContext::capture`].
+    ///
+    /// # NT
+    /// `SeCreateClientSecurityFromSubjectContext`.
+    ///
+    /// # Source
+    /// SeCreateClientSecurityFromSubjectContext (ntifs.h page); spec/nt-impersonation 2.2.
+    #[inline]
+    #[track_caller]
+    pub fn from_subject(subject: SubjectTokens<'_>, qos: Qos, locality: Locality) -> Result<Self, NtStatus> {
+        Self::build(Source::of_subject(subject, None), qos, locality)
+    }
+
+    #[inline]
+    #[track_caller]
+    fn build(source: Source, qos: Qos, locality: Locality) -> Result<Self, NtStatus> {
+        let at = Location::caller();
+        let Source { token, level, reach: source_reach, remembers_reach } = source;
+        token.system().refused(Attempt::Capture, at, may_capture(level, qos.level, locality))?;
+        let policy = *token.system().policy();
+        // Of the client's own token, not of the copy.
+        let control = has_control(qos, locality).then(|| TokenControl::of(&token));
+        let is_direct = is_direct(qos.tracking, locality, &policy);
+        let known_reach = match policy.effective_only {
+            EffectiveOnlyRule::Either => source_reach,
+            EffectiveOnlyRule::DynamicThreadOnly if remembers_reach => source_reach,
+            EffectiveOnlyRule::DynamicThreadOnly => Reach::AllHeld,
+        };
+        let direct_reach = qos.reach.narrowed_by(known_reach);
+        let reach = match (policy.effective_only, qos.tracking) {
+            (EffectiveOnlyRule::Either, Tracking::Static | Tracking::Dynamic)
+            | (EffectiveOnlyRule::DynamicThreadOnly, Tracking::Dynamic) => direct_reach,
+            (EffectiveOnlyRule::DynamicThreadOnly, Tracking::Static) => qos.reach,
+        };
+        let token = if is_direct {
+            token
+        } else {
+            token.system().refused(Attempt::Capture, at, token.copy_for_client(qos.level))?
+        };
+        token.system().tell(at, || What::Captured {
+            token: token.id(),
+            user: token.state().user().sid,
+            level: qos.level,
+            is_direct,
+        });
+        Ok(Self { token, qos, locality, is_direct, reach, direct_reach, control })
+    }
+}
+
+/// Whether a remote server is told which token it tracks.
+#[inline]
+fn has_control(qos: Qos, locality: Locality) -> bool {
+    qos.tracking == Tracking::Dynamic && locality == Locality::Remote
+}
+
 impl ClientContext {
     /// Captures whom a thread acts as: whom it wears, or its process.
     ///
@@ -146,13 +249,7 @@ impl ClientContext {
     #[doc(alias = "SeCreateClientSecurity")]
     #[track_caller]
     pub fn capture(client: &ThreadRef, qos: Qos, locality: Locality) -> Result<Self, NtStatus> {
-        let source = match client.reference_effective() {
-            Effective::Primary(token) => Source { token, level: None, reach: Reach::AllHeld, remembers_reach: true },
-            Effective::Impersonating(Impersonation { token, level, reach, .. }) => {
-                Source { token, level: Some(level), reach, remembers_reach: true }
-            }
-        };
-        let captured = Self::build(source, qos, locality);
+        let captured = Self::build(Source::of_thread(client), qos, locality);
         if captured.is_err() {
             client.note_use(Location::caller());
         }
@@ -175,18 +272,7 @@ impl ClientContext {
     #[doc(alias = "SeCreateClientSecurityFromSubjectContext")]
     #[track_caller]
     pub fn from_subject(subject: &SubjectContext, qos: Qos, locality: Locality) -> Result<Self, NtStatus> {
-        let source = match subject.client() {
-            Some(client) => Source {
-                token: client.token.clone(),
-                level: Some(client.level),
-                reach: client.reach,
-                remembers_reach: false,
-            },
-            None => {
-                Source { token: subject.primary().clone(), level: None, reach: Reach::AllHeld, remembers_reach: false }
-            }
-        };
-        Self::build(source, qos, locality)
+        Self::build(Source::of_subject(subject.tokens(), subject.client().map(|client| client.reach)), qos, locality)
     }
 
     /// Captures a client that has no thread, only a token.
@@ -210,35 +296,10 @@ impl ClientContext {
 
     #[track_caller]
     fn build(source: Source, qos: Qos, locality: Locality) -> Result<Self, NtStatus> {
-        let at = Location::caller();
-        let Source { token, level, reach: source_reach, remembers_reach } = source;
-        token.system().refused(Attempt::Capture, at, may_capture(level, qos.level, locality))?;
-        let policy = *token.system().policy();
         // Read before the copy is made: a modification in between is then noticed by a refresh, not missed.
-        let control = TokenControl::of(&token);
-        let is_direct = is_direct(qos.tracking, locality, &policy);
-        let known_reach = match policy.effective_only {
-            EffectiveOnlyRule::Either => source_reach,
-            EffectiveOnlyRule::DynamicThreadOnly if remembers_reach => source_reach,
-            EffectiveOnlyRule::DynamicThreadOnly => Reach::AllHeld,
-        };
-        let direct_reach = qos.reach.narrowed_by(known_reach);
-        let reach = match (policy.effective_only, qos.tracking) {
-            (EffectiveOnlyRule::Either, Tracking::Static | Tracking::Dynamic)
-            | (EffectiveOnlyRule::DynamicThreadOnly, Tracking::Dynamic) => direct_reach,
-            (EffectiveOnlyRule::DynamicThreadOnly, Tracking::Static) => qos.reach,
-        };
-        let token = if is_direct {
-            token
-        } else {
-            token.system().refused(Attempt::Capture, at, token.copy_for_client(qos.level))?
-        };
-        token.system().tell(at, || What::Captured {
-            token: token.id(),
-            user: token.state().user().sid,
-            level: qos.level,
-            is_direct,
-        });
+        let control = TokenControl::of(&source.token);
+        let parts = ClientParts::build(source, qos, locality)?;
+        let ClientParts { token, is_direct, reach, direct_reach, .. } = parts;
         let ticket = Ticket::take(token.system());
         let judged = OnceLock::new();
         Ok(Self { token, qos, locality, is_direct, reach, direct_reach, control, ticket, judged })
@@ -285,7 +346,7 @@ impl ClientContext {
     /// Returns the identity of the client's token at capture, for a remote server that tracks it.
     #[doc(alias = "ClientTokenControl")]
     pub fn token_control(&self) -> Option<&TokenControl> {
-        (self.qos.tracking == Tracking::Dynamic && self.locality == Locality::Remote).then_some(&self.control)
+        has_control(self.qos, self.locality).then_some(&self.control)
     }
 
     /// Takes the context apart. Its token reference moves; wear it by [`ThreadRef::impersonate_token`].

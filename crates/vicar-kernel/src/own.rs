@@ -8,11 +8,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use vicar_nt::ImpersonationLevel;
+use vicar_nt::check::Subject;
 
 use crate::process::KnownPrimary;
 use crate::qos::Reach;
+use crate::subject::SubjectTokens;
 use crate::thread::{Summary, Thread, ThreadRef};
-use crate::token::{Slot, Snapshot};
+use crate::token::{Slot, Snapshot, TokenRef};
 
 /// A thread's look at its own effective token. Not for other threads: it is neither `Send` nor `Sync`.
 ///
@@ -123,6 +125,59 @@ impl ThreadRef {
     /// Returns a look at the effective token for the thread that calls, which should be this one.
     pub fn own(&self) -> OwnThread {
         OwnThread { thread: self.clone(), seen: None, _of_one_thread: PhantomData }
+    }
+}
+
+/// The states of a subject's tokens as they were seen last, for somebody who asks about the same subject again and again.
+///
+/// A state is shown again without a lock when the token is the same object and its state has the same number, which is never
+/// used twice. Neither a token nor a logon session is kept. What is seen once only costs no more than without this.
+#[derive(Debug, Default)]
+pub struct SeenSubject {
+    client: SeenState,
+    primary: SeenState,
+}
+
+#[derive(Debug, Default)]
+struct SeenState {
+    snapshot: Option<Arc<Snapshot>>,
+    /// Where the snapshot came from; known from the second look on.
+    slot: Option<Arc<Slot>>,
+    /// Where the slot is that was looked at last. It may be gone.
+    last: usize,
+}
+
+impl SeenState {
+    #[inline]
+    fn look(&mut self, token: &TokenRef) -> &Snapshot {
+        let slot = token.slot();
+        let is_known = self.slot.as_ref().is_some_and(|known| Arc::ptr_eq(known, slot));
+        if !is_known || self.snapshot.as_ref().is_some_and(|snapshot| snapshot.id() != slot.state_id()) {
+            self.forget(slot, is_known);
+        }
+        self.snapshot.get_or_insert_with(|| token.state())
+    }
+
+    /// Forgets the state; the next one is of this slot.
+    fn forget(&mut self, slot: &Arc<Slot>, is_known: bool) {
+        self.snapshot = None;
+        if !is_known {
+            let at = Arc::as_ptr(slot).addr();
+            self.slot = (self.last == at).then(|| Arc::clone(slot));
+            self.last = at;
+        }
+    }
+}
+
+impl SeenSubject {
+    /// Shows the states of a subject as they are now.
+    #[inline]
+    pub(crate) fn look(&mut self, tokens: SubjectTokens<'_>) -> Subject<'_> {
+        let primary = self.primary.look(tokens.primary()).state();
+        match tokens.client() {
+            Some((client, level)) => Subject::client(self.client.look(client).state(), level, primary),
+            None => Subject::itself(primary),
+        }
     }
 }
 

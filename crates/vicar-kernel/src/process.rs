@@ -99,6 +99,7 @@ impl Process {
     /// PsReferencePrimaryToken (ntifs.h page); spec/nt-impersonation 2.11.
     #[doc(alias = "PsReferencePrimaryToken")]
     #[doc(alias = "SeReferencePrimaryToken")]
+    #[inline]
     #[track_caller]
     pub fn reference_primary(&self) -> TokenRef {
         let _locking = self.system.locking(Lock::PrimaryToken);

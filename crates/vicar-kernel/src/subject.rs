@@ -84,11 +84,8 @@ impl SubjectContext {
     /// - `primary`: the token of the process.
     #[track_caller]
     pub fn from_parts(client: Option<TokenRef>, level: ImpersonationLevel, primary: TokenRef) -> Self {
-        let client = client.map(|token| SubjectClient {
-            level: token.level().map_or(level, |own| level.capped_by(own)),
-            token,
-            reach: Reach::AllHeld,
-        });
+        let client =
+            client.map(|token| SubjectClient { level: capped(&token, level), token, reach: Reach::AllHeld });
         Self { client, primary, audit_id: 0, thread: None }
     }
 
@@ -208,12 +205,14 @@ impl SubjectContext {
     #[doc(alias = "SeLockSubjectContext")]
     #[doc(alias = "SeUnlockSubjectContext")]
     pub fn lock(&self) -> LockedSubject {
-        let primary = self.primary.state();
-        let client = self.client.as_ref().map(|client| {
-            let is_same = client.token.is_same(&self.primary);
-            (if is_same { Arc::clone(&primary) } else { client.token.state() }, client.level)
-        });
-        LockedSubject { client, primary }
+        self.tokens().lock()
+    }
+
+    /// Looks at both tokens.
+    #[inline]
+    pub fn tokens(&self) -> SubjectTokens<'_> {
+        let client = self.client.as_ref().map(|client| (&client.token, client.level));
+        SubjectTokens { client, primary: &self.primary }
     }
 
     /// Says whether privileges are in force, and marks those that are.
@@ -238,7 +237,7 @@ impl SubjectContext {
         if mode == AccessMode::User {
             self.note_use();
         }
-        privilege::check_by(&self.lock().subject(), wanted, need, mode, self.primary.system().policy().readings)
+        self.tokens().privilege_check(wanted, need, mode)
     }
 
     /// Says whether one privilege is in force.
@@ -268,6 +267,76 @@ impl SubjectContext {
     }
 }
 
+/// Both tokens of a decision, looked at where somebody else holds the references.
+///
+/// For those who keep a subject context in a structure of their own and ask one question about it.
+#[derive(Clone, Copy, Debug)]
+pub struct SubjectTokens<'a> {
+    client: Option<(&'a TokenRef, ImpersonationLevel)>,
+    primary: &'a TokenRef,
+}
+
+impl<'a> SubjectTokens<'a> {
+    /// Looks at the two tokens.
+    ///
+    /// # Inputs
+    /// - `client`: the client's token and its level, if there is a client; the level is lowered to the token's own.
+    /// - `primary`: the token of the process.
+    #[inline]
+    #[must_use]
+    pub fn new(client: Option<(&'a TokenRef, ImpersonationLevel)>, primary: &'a TokenRef) -> Self {
+        let client = client.map(|(token, level)| (token, capped(token, level)));
+        Self { client, primary }
+    }
+
+    /// Returns the client's token and its level, if there is a client.
+    #[inline]
+    #[must_use]
+    pub fn client(&self) -> Option<(&'a TokenRef, ImpersonationLevel)> {
+        self.client
+    }
+
+    /// Returns the token of the process.
+    #[inline]
+    #[must_use]
+    pub fn primary(&self) -> &'a TokenRef {
+        self.primary
+    }
+
+    /// Says whether privileges are in force, as [`SubjectContext::privilege_check`] does.
+    #[must_use]
+    pub fn privilege_check(&self, wanted: &mut [LuidAndAttributes], need: Need, mode: AccessMode) -> bool {
+        privilege::check_by(&self.lock().subject(), wanted, need, mode, self.primary.system().policy().readings)
+    }
+
+    /// Takes references of its own.
+    #[track_caller]
+    pub fn to_context(&self) -> SubjectContext {
+        let client = self.client.map(|(token, level)| SubjectClient {
+            token: token.clone(),
+            level,
+            reach: Reach::AllHeld,
+        });
+        SubjectContext { client, primary: self.primary.clone(), audit_id: 0, thread: None }
+    }
+
+    /// Reads both states once, as [`SubjectContext::lock`] does.
+    #[inline]
+    pub fn lock(&self) -> LockedSubject {
+        let primary = self.primary.state();
+        let client = self.client.map(|(token, level)| {
+            (if token.is_same(self.primary) { Arc::clone(&primary) } else { token.state() }, level)
+        });
+        LockedSubject { client, primary }
+    }
+}
+
+/// Returns the level at which a token counts as a client's: at most its own.
+#[inline]
+fn capped(token: &TokenRef, level: ImpersonationLevel) -> ImpersonationLevel {
+    token.level().map_or(level, |own| level.capped_by(own))
+}
+
 /// Both states of a subject context, of one moment.
 ///
 /// # Examples
@@ -295,6 +364,7 @@ impl LockedSubject {
     }
 
     /// Returns the subject as the access check takes it.
+    #[inline]
     #[must_use]
     pub fn subject(&self) -> Subject<'_> {
         match &self.client {

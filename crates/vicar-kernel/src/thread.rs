@@ -150,6 +150,7 @@ impl Thread {
     /// # NT
     /// `PsIsThreadImpersonating`.
     #[doc(alias = "PsIsThreadImpersonating")]
+    #[inline]
     pub fn is_impersonating(&self) -> bool {
         self.summary().is_active()
     }
@@ -178,6 +179,7 @@ impl Thread {
     /// # Source
     /// PsReferenceImpersonationToken (ntifs.h page); spec/nt-impersonation 2.11.
     #[doc(alias = "PsReferenceImpersonationToken")]
+    #[inline]
     #[track_caller]
     pub fn reference_impersonation(&self) -> Option<Impersonation> {
         if !self.is_impersonating() {
@@ -197,6 +199,7 @@ impl Thread {
     /// # Source
     /// spec/nt-impersonation 2.11.
     #[doc(alias = "PsReferenceEffectiveToken")]
+    #[inline]
     #[track_caller]
     pub fn reference_effective(&self) -> Effective {
         match self.reference_impersonation() {

@@ -4,6 +4,7 @@
 //! routine was called from, for whoever reports something about the call.
 
 use std::cell::OnceCell;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicIsize, AtomicU8, Ordering};
 
 use vicar_nt::NtStatus;
@@ -75,8 +76,6 @@ pub(crate) fn attend(bit: u8, on: bool) {
 pub(crate) struct Call {
     routine: &'static Routine,
     attention: u8,
-    /// Whether the caller is Rust code that a panic is unwinding already.
-    is_cleaning_up: bool,
     site: OnceCell<Site>,
 }
 
@@ -111,21 +110,31 @@ pub(crate) fn enter<T>(routine: &'static Routine, body: impl FnOnce(&Call) -> T)
     if attention & NO_WORLD != 0 {
         attention = first_call();
     }
-    let call = Call { routine, attention, is_cleaning_up: std::thread::panicking(), site: OnceCell::new() };
+    let call = Call { routine, attention, site: OnceCell::new() };
+    let border = Border(routine);
     if call.attention != QUIET {
         look(&call);
     }
-    body(&call)
+    let answer = body(&call);
+    border.leave();
+    answer
 }
 
-/// Leaving a routine. A panic is a fault of this library, and C code cannot be unwound through: the process ends with the
-/// routine's name before anything else happens.
-impl Drop for Call {
+/// The border to a C caller. A panic is a fault of this library, and C code cannot be unwound through: the process ends with
+/// the routine's name before anything else happens. Whoever comes back without one leaves.
+struct Border(&'static Routine);
+
+impl Border {
     #[inline]
+    fn leave(self) {
+        let _ = ManuallyDrop::new(self);
+    }
+}
+
+impl Drop for Border {
+    #[cold]
     fn drop(&mut self) {
-        if std::thread::panicking() && !self.is_cleaning_up {
-            died(self.routine);
-        }
+        died(self.0);
     }
 }
 

@@ -159,20 +159,67 @@ fn not_taken(call: &Call, pointer: *mut c_void, kind: &str, why: NotHeld) {
     }
 }
 
-/// Looks at an object that the C caller holds a reference to, or may borrow.
+/// Looks at an object that the C caller holds a reference to, or may borrow, for as long as `action` runs.
+///
+/// It is shown where it is made: a value that is handed on by its bytes, right after they were written piece by piece, would
+/// cost more than all the rest.
 ///
 /// # Returns
 /// `None` for null and, as far as that can be told, for what is no such object; with the verifier on that is a finding.
+#[inline(always)]
+pub(crate) fn with<T: Kernel, R>(call: &Call, pointer: *mut c_void, action: impl FnOnce(&T) -> R) -> Option<R> {
+    match plain::<T>(call, pointer) {
+        Some(address) => Some(action(&T::borrow_address(address))),
+        None => look_closer::<T>(call, pointer).map(|object| action(&object)),
+    }
+}
+
+/// Looks at an object and perhaps at another, null being none.
+///
+/// # Returns
+/// As for [`with`].
+#[inline(always)]
+pub(crate) fn with_two<T: Kernel, R>(
+    call: &Call,
+    one: *mut c_void,
+    other: *mut c_void,
+    mut action: impl FnMut(&T, Option<&T>) -> R,
+) -> Option<R> {
+    match (plain::<T>(call, one), plain::<T>(call, other)) {
+        (Some(one), place) if place.is_some() || other.is_null() => {
+            let (one, other) = (T::borrow_address(one), place.map(T::borrow_address));
+            Some(action(&one, other.as_deref()))
+        }
+        (Some(_) | None, Some(_) | None) => with_two_closer(call, one, other, &mut action),
+    }
+}
+
+#[cold]
+fn with_two_closer<T: Kernel, R>(
+    call: &Call,
+    one: *mut c_void,
+    other: *mut c_void,
+    action: &mut dyn FnMut(&T, Option<&T>) -> R,
+) -> Option<R> {
+    let one: Held<T> = look(call, one)?;
+    let other: Option<Held<T>> = if other.is_null() { None } else { Some(look(call, other)?) };
+    Some(action(&one, other.as_deref()))
+}
+
+/// Does the same and keeps what it saw, for routines that are not called often.
+///
+/// # Returns
+/// As for [`with`].
 #[inline]
 pub(crate) fn look<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<Held<T>> {
     match plain::<T>(call, pointer) {
-        Some(address) => Some(T::borrow_address(address)),
-        None => look_closer(call, pointer),
+        Some(address) => Some(Held::Borrowed(T::borrow_address(address))),
+        None => look_closer(call, pointer).map(Held::Owned),
     }
 }
 
 /// Returns the address of what a pointer is to, when no verifier wants to know and it is of the right kind.
-#[inline]
+#[inline(always)]
 fn plain<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<usize> {
     let bits = pointer.addr();
     let is_plain = bits & TAG_MASK == T::TAG && bits < KERNEL_HALF && !call.is_verified();
@@ -180,10 +227,10 @@ fn plain<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<usize> {
 }
 
 #[cold]
-fn look_closer<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<Held<T>> {
+fn look_closer<T: Kernel>(call: &Call, pointer: *mut c_void) -> Option<T> {
     match Place::of(pointer) {
         Place::Number(id) => match T::find(&world::current().ledger, id) {
-            Ok(object) => Some(Held::Owned(object)),
+            Ok(object) => Some(object),
             Err(why) => {
                 wrong(call, pointer, T::NAME, Some(why));
                 None
@@ -245,7 +292,7 @@ fn take_by_number<T: Kernel>(call: &Call, pointer: *mut c_void, id: ObjectId) ->
 /// False when it is no object.
 pub(crate) fn reference(call: &Call, pointer: *mut c_void) -> bool {
     fn again<T: Kernel>(address: usize) -> bool {
-        let more = T::borrow_address(address).clone();
+        let more = T::clone(&T::borrow_address(address));
         // The count stays with the caller, at the same address.
         let _ = more.into_address();
         true
@@ -295,13 +342,13 @@ pub(crate) fn dereference(call: &Call, pointer: *mut c_void) {
 pub(crate) fn look_any(call: &Call, pointer: *mut c_void) -> Option<ObjectRef> {
     match Place::of(pointer) {
         Place::Address(TokenRef::TAG, address) if !call.is_verified() => {
-            Some(TokenRef::borrow_address(address).clone().into())
+            Some(TokenRef::clone(&TokenRef::borrow_address(address)).into())
         }
         Place::Address(ThreadRef::TAG, address) if !call.is_verified() => {
-            Some(ThreadRef::borrow_address(address).clone().into())
+            Some(ThreadRef::clone(&ThreadRef::borrow_address(address)).into())
         }
         Place::Address(ProcessRef::TAG, address) if !call.is_verified() => {
-            Some(ProcessRef::borrow_address(address).clone().into())
+            Some(ProcessRef::clone(&ProcessRef::borrow_address(address)).into())
         }
         Place::Number(id) => match world::current().ledger.object(id) {
             Ok(object) => Some(object),

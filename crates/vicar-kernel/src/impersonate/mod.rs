@@ -54,6 +54,7 @@ pub struct Impersonation {
 
 impl Impersonation {
     /// Takes another reference on the same.
+    #[inline]
     #[track_caller]
     pub(crate) fn reference(&self) -> Self {
         Self { token: self.token.clone(), level: self.level, reach: self.reach, copy_on_open: self.copy_on_open }

@@ -136,6 +136,7 @@ impl TokenRef {
     }
 
     /// Returns whether both references are to the same token object.
+    #[inline]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.lease.token, &other.lease.token)
     }
@@ -180,6 +181,7 @@ impl Drop for Spare {
 }
 
 impl Clone for TokenRef {
+    #[inline]
     #[track_caller]
     fn clone(&self) -> Self {
         Self::from_lease(Arc::clone(&self.lease))
@@ -189,6 +191,7 @@ impl Clone for TokenRef {
 impl Deref for TokenRef {
     type Target = Token;
 
+    #[inline]
     fn deref(&self) -> &Token {
         &self.lease.token
     }

@@ -98,7 +98,7 @@ pub unsafe extern "system" fn PsGetCurrentProcessId() -> HANDLE {
 /// PsGetThreadId (ntddk.h page).
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn PsGetThreadId(Thread: PETHREAD) -> HANDLE {
-    enter(&ID_OF_THREAD, |call| object::look::<ThreadRef>(call, Thread).map_or(null_mut(), |thread| id(thread.id())))
+    enter(&ID_OF_THREAD, |call| object::with(call, Thread, |thread: &ThreadRef| id(thread.id())).unwrap_or(null_mut()))
 }
 
 /// Returns a process's number; null for what is no process.
@@ -111,7 +111,7 @@ pub unsafe extern "system" fn PsGetThreadId(Thread: PETHREAD) -> HANDLE {
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn PsGetProcessId(Process: PEPROCESS) -> HANDLE {
     enter(&ID_OF_PROCESS, |call| {
-        object::look::<ProcessRef>(call, Process).map_or(null_mut(), |process| id(process.id()))
+        object::with(call, Process, |process: &ProcessRef| id(process.id())).unwrap_or(null_mut())
     })
 }
 

@@ -96,8 +96,8 @@ fn put_on(
         on_open: if copy_on_open == 0 { OnOpen::Share } else { OnOpen::Copy },
     };
     flow::takes_on(call, token, terms.level);
-    let token: Held<TokenRef> = object::look(call, token).ok_or(NtStatus::INVALID_PARAMETER)?;
-    thread.impersonate_token(&token, terms).map(Some)
+    object::with(call, token, |token: &TokenRef| thread.impersonate_token(token, terms).map(Some))
+        .ok_or(NtStatus::INVALID_PARAMETER)?
 }
 
 /// Puts the impersonation token of a handle on a thread, or takes off what it wears when there is no handle.
@@ -164,10 +164,11 @@ pub unsafe extern "system" fn PsRevertToSelf() {
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn PsRevertThreadToSelf(Thread: PETHREAD) {
     enter(&REVERT_THREAD, |call| {
-        if let Some(thread) = object::look::<ThreadRef>(call, Thread) {
+        // What is no thread has nothing to end.
+        let _ = object::with(call, Thread, |thread: &ThreadRef| {
             thread.revert();
             flow::ended_of(thread.id());
-        }
+        });
     });
 }
 
@@ -180,7 +181,9 @@ pub unsafe extern "system" fn PsRevertThreadToSelf(Thread: PETHREAD) {
 /// PsIsThreadImpersonating (ntifs.h page); spec/nt-impersonation 2.11.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn PsIsThreadImpersonating(Thread: PETHREAD) -> BOOLEAN {
-    enter(&IS, |call| u8::from(object::look::<ThreadRef>(call, Thread).is_some_and(|thread| thread.is_impersonating())))
+    enter(&IS, |call| {
+        u8::from(object::with(call, Thread, |thread: &ThreadRef| thread.is_impersonating()).unwrap_or(false))
+    })
 }
 
 const NOBODY: SE_IMPERSONATION_STATE =
@@ -206,7 +209,7 @@ pub unsafe extern "system" fn PsDisableImpersonation(
             call.report(Rule::NullArgument, "ImpersonationState is NULL");
             return 0;
         }
-        let worn = object::look::<ThreadRef>(call, Thread).and_then(|thread| thread.take_off());
+        let worn = object::with(call, Thread, |thread: &ThreadRef| thread.take_off()).flatten();
         let was_worn = worn.is_some();
         let state = worn.map_or(NOBODY, |worn| SE_IMPERSONATION_STATE {
             CopyOnOpen: u8::from(worn.copy_on_open),
@@ -301,9 +304,9 @@ pub unsafe extern "system" fn PsReferenceImpersonationToken(
 /// PsReferencePrimaryToken (ntifs.h page); spec/nt-impersonation 2.11.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn PsReferencePrimaryToken(Process: PEPROCESS) -> PACCESS_TOKEN {
-    enter(&REFERENCE_PRIMARY, |call| match object::look::<ProcessRef>(call, Process) {
-        Some(process) => object::give(call, process.reference_primary()),
-        None => std::ptr::null_mut(),
+    enter(&REFERENCE_PRIMARY, |call| {
+        object::with(call, Process, |process: &ProcessRef| object::give(call, process.reference_primary()))
+            .unwrap_or(std::ptr::null_mut())
     })
 }
 

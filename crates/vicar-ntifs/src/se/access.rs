@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::mem::offset_of;
 
+use vicar_kernel::{SeenSubject, SubjectTokens, TokenRef};
 use vicar_kernel::access::{Access, Granted};
-use vicar_nt::descriptor::{Descriptor, DescriptorRef};
+use vicar_nt::descriptor::DescriptorRef;
 use vicar_nt::privilege::PrivilegeMask;
-use vicar_nt::{GenericMapping, NtStatus, RequestedMask};
+use vicar_nt::{AccessMask, GenericMapping, ImpersonationLevel, NtStatus, RequestedMask};
 
 use crate::convert;
 use crate::entry::{Call, Routine, enter, planned, routine};
@@ -15,7 +16,7 @@ use crate::layout::{
     ACCESS_MASK, BOOLEAN, GENERIC_MAPPING, KPROCESSOR_MODE, LUID_AND_ATTRIBUTES, NTSTATUS, PACCESS_TOKEN,
     PRIVILEGE_SET, PSECURITY_DESCRIPTOR, SECURITY_SUBJECT_CONTEXT,
 };
-use crate::ptr;
+use crate::ptr::{self, Known};
 use crate::se::subject;
 use crate::verifier::{Rule, book, flow};
 
@@ -34,43 +35,144 @@ pub(crate) struct Question {
     pub(crate) mode: KPROCESSOR_MODE,
 }
 
+/// What a check came to. Two words, so that it is returned in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Answer {
+    status: NtStatus,
+    mask: AccessMask,
+    used: PrivilegeMask,
+}
+
+impl Answer {
+    /// Writes the answer in the way of `SeAccessCheck`.
+    #[inline]
+    pub(crate) fn store(
+        mut self,
+        call: &Call,
+        privileges: *mut *mut PRIVILEGE_SET,
+        granted: *mut ACCESS_MASK,
+        status: *mut NTSTATUS,
+    ) -> BOOLEAN {
+        if !privileges.is_null() {
+            self = self.store_used(call, privileges);
+        }
+        let written = [ptr::write(granted, self.mask.bits()), ptr::write(status, convert::status(self.status))];
+        if written != [true; 2] {
+            call.report(Rule::NullArgument, "GrantedAccess or AccessStatus is NULL");
+        }
+        u8::from(self.status == NtStatus::SUCCESS && written == [true; 2])
+    }
+
+    /// Writes the privileges that were used, or null; without memory for them the answer is another.
+    fn store_used(self, call: &Call, to: *mut *mut PRIVILEGE_SET) -> Self {
+        let (used, answer) = match privileges_used(call, self.used) {
+            Ok(used) => (used, self),
+            Err(status) => (std::ptr::null_mut(), Self::from(status)),
+        };
+        ptr::write(to, used);
+        answer
+    }
+}
+
+impl From<NtStatus> for Answer {
+    #[inline]
+    fn from(status: NtStatus) -> Self {
+        Self { status, mask: AccessMask::NONE, used: PrivilegeMask::NONE }
+    }
+}
+
+impl From<Result<Granted, NtStatus>> for Answer {
+    #[inline]
+    fn from(answer: Result<Granted, NtStatus>) -> Self {
+        match answer {
+            Ok(Granted { mask, privileges }) => Self { status: NtStatus::SUCCESS, mask, used: privileges },
+            Err(status) => Self::from(status),
+        }
+    }
+}
+
 /// Checks access for a subject to what a descriptor of either form protects.
 ///
-/// # Errors
-/// - as for [`vicar_kernel::SubjectContext::access_check`].
-/// - `STATUS_INVALID_SECURITY_DESCR` when the descriptor is malformed; it grants nothing to a user.
-pub(crate) fn check(
+/// The answer is as for [`SubjectTokens::access_check`], and `STATUS_INVALID_SECURITY_DESCR` when the descriptor is
+/// malformed; it grants nothing to a user.
+#[inline(always)]
+pub(crate) fn check(call: &Call, subject: SubjectTokens<'_>, question: &Question) -> Answer {
+    // Word by word, in registers: a structure written piece by piece would be copied before its pieces have arrived.
+    let client = subject.client();
+    let level = client.map_or(ImpersonationLevel::Anonymous, |(_, level)| level);
+    check_tokens(call, client.map(|(token, _)| token), level, subject.primary(), question)
+}
+
+fn check_tokens(
     call: &Call,
-    subject: &vicar_kernel::SubjectContext,
-    question: Question,
-) -> Result<Granted, NtStatus> {
-    let ask = |descriptor: Option<DescriptorRef<'_>>| {
-        subject.access_check(&Access {
-            descriptor,
-            desired: RequestedMask(question.desired),
-            previously_granted: RequestedMask(question.previous),
-            mapping: question.mapping,
-            mode: convert::mode(question.mode),
-        })
-    };
-    if question.descriptor.is_null() {
-        return ask(None);
-    }
-    let bytes = ptr::descriptor(call, question.descriptor)?;
-    // Taken out for the time: the answer may end a session, whose routines may check access themselves.
-    let kept = LAST.take().filter(|kept| kept.as_bytes() == &*bytes);
-    let descriptor = match kept {
-        Some(kept) => kept,
-        None => Descriptor::parse(&bytes).map_err(|_| NtStatus::INVALID_SECURITY_DESCR)?,
-    };
-    let result = ask(Some(descriptor.as_ref()));
-    LAST.set(Some(descriptor));
-    result
+    client: Option<&TokenRef>,
+    level: ImpersonationLevel,
+    primary: &TokenRef,
+    question: &Question,
+) -> Answer {
+    let subject = SubjectTokens::new(client.map(|token| (token, level)), primary);
+    LAST.with(|place| {
+        // Taken out for the time: the answer may end a session, whose routines may check access themselves.
+        let mut last = place.take().unwrap_or_default();
+        let Last { descriptor, subject: seen } = &mut *last;
+        let answer = match validated(call, question.descriptor, descriptor) {
+            Ok(descriptor) => Answer::from(subject.access_check(
+                &Access {
+                    descriptor,
+                    desired: RequestedMask(question.desired),
+                    previously_granted: RequestedMask(question.previous),
+                    mapping: question.mapping,
+                    mode: convert::mode(question.mode),
+                },
+                seen,
+            )),
+            Err(status) => Answer::from(status),
+        };
+        place.set(Some(last));
+        answer
+    })
+}
+
+/// What this thread asked about last.
+#[derive(Default)]
+struct Last {
+    /// The object's descriptor, validated. It is used again for the same bytes.
+    descriptor: Option<Known>,
+    /// The states of whoever was asked about.
+    subject: SeenSubject,
 }
 
 thread_local! {
-    /// The descriptor that this thread asked about last, validated. It is used again for the same bytes.
-    static LAST: Cell<Option<Descriptor>> = const { Cell::new(None) };
+    static LAST: Cell<Option<Box<Last>>> = const { Cell::new(None) };
+}
+
+/// Returns the caller's descriptor as it is now, validated; `None` for null.
+///
+/// # Errors
+/// - `STATUS_INVALID_SECURITY_DESCR` when it is malformed.
+#[inline]
+fn validated<'a>(
+    call: &Call,
+    from: PSECURITY_DESCRIPTOR,
+    last: &'a mut Option<Known>,
+) -> Result<Option<DescriptorRef<'a>>, NtStatus> {
+    if from.is_null() {
+        return Ok(None);
+    }
+    if !last.as_ref().is_some_and(|last| last.is_still(call, from)) {
+        validate(call, from, last)?;
+    }
+    Ok(last.as_ref().map(Known::descriptor))
+}
+
+#[cold]
+fn validate(call: &Call, from: PSECURITY_DESCRIPTOR, last: &mut Option<Known>) -> Result<(), NtStatus> {
+    let bytes = ptr::descriptor(call, from)?;
+    if last.as_ref().is_none_or(|last| last.descriptor().as_bytes() != &*bytes) {
+        *last = None;
+        *last = Some(Known::new(&bytes)?);
+    }
+    Ok(())
 }
 
 /// Makes the set of the privileges that a check used; null when it used none.
@@ -129,37 +231,24 @@ pub unsafe extern "system" fn SeAccessCheck(
             flow::decides(call, AccessMode, client.is_none_or(|client| !client.is_null()));
             flow::answers_by_level(call, SubjectSecurityContext);
         }
-        let result = match planned(call) {
-            Some(status) => Err(NtStatus(status.cast_unsigned())),
-            None => ask(
-                call,
-                SubjectSecurityContext,
-                GenericMapping,
-                Question {
-                    descriptor: SecurityDescriptor,
-                    desired: DesiredAccess,
-                    previous: PreviouslyGrantedAccess,
-                    mapping: vicar_nt::GenericMapping::of(0, 0, 0, 0),
-                    mode: AccessMode,
-                },
-            ),
+        let answer = |answer: Answer| answer.store(call, Privileges, GrantedAccess, AccessStatus);
+        if let Some(status) = planned(call) {
+            return answer(NtStatus(status.cast_unsigned()).into());
+        }
+        let Some(mapping) = ptr::read(GenericMapping) else {
+            call.report(Rule::NullArgument, "GenericMapping is NULL");
+            return answer(NtStatus::ACCESS_DENIED.into());
         };
-        answer(call, result, Privileges, GrantedAccess, AccessStatus)
+        let question = Question {
+            descriptor: SecurityDescriptor,
+            desired: DesiredAccess,
+            previous: PreviouslyGrantedAccess,
+            mapping: convert::mapping(mapping),
+            mode: AccessMode,
+        };
+        subject::with_tokens(call, SubjectSecurityContext, |tokens| answer(check(call, tokens, &question)))
+            .unwrap_or_else(|| answer(NtStatus::ACCESS_DENIED.into()))
     })
-}
-
-fn ask(
-    call: &Call,
-    subject: *const SECURITY_SUBJECT_CONTEXT,
-    mapping: *const GENERIC_MAPPING,
-    question: Question,
-) -> Result<Granted, NtStatus> {
-    let Some(mapping) = ptr::read(mapping) else {
-        call.report(Rule::NullArgument, "GenericMapping is NULL");
-        return Err(NtStatus::ACCESS_DENIED);
-    };
-    let question = Question { mapping: convert::mapping(mapping), ..question };
-    subject::view(call, subject, |subject| check(call, subject, question)).ok_or(NtStatus::ACCESS_DENIED)?
 }
 
 #[cold]
@@ -168,36 +257,6 @@ fn test_lock(call: &Call, subject: *const SECURITY_SUBJECT_CONTEXT, locked: BOOL
     if locked != 0 && !book::is_locked(subject.addr(), context.PrimaryToken.addr()) {
         call.report(Rule::SubjectNotLocked, "SubjectContextLocked is TRUE and the subject context is not locked");
     }
-}
-
-/// Writes an answer in the way of `SeAccessCheck`.
-pub(crate) fn answer(
-    call: &Call,
-    result: Result<Granted, NtStatus>,
-    privileges: *mut *mut PRIVILEGE_SET,
-    granted: *mut ACCESS_MASK,
-    status: *mut NTSTATUS,
-) -> BOOLEAN {
-    let result = result.and_then(|answer| {
-        let used = match privileges.is_null() {
-            true => std::ptr::null_mut(),
-            false => privileges_used(call, answer.privileges)?,
-        };
-        ptr::write(privileges, used);
-        Ok(answer)
-    });
-    if result.is_err() {
-        ptr::write(privileges, std::ptr::null_mut());
-    }
-    let (mask, code) = match result {
-        Ok(answer) => (answer.mask.bits(), NtStatus::SUCCESS),
-        Err(status) => (0, status),
-    };
-    let written = [ptr::write(granted, mask), ptr::write(status, convert::status(code))];
-    if written != [true; 2] {
-        call.report(Rule::NullArgument, "GrantedAccess or AccessStatus is NULL");
-    }
-    u8::from(code == NtStatus::SUCCESS && written == [true; 2])
 }
 
 /// Frees a set of privileges that an access check made; null is none.

@@ -5,7 +5,7 @@
 
 use std::mem::offset_of;
 
-use vicar_kernel::{ClientContext, Locality, OnOpen, Outcome, Qos, Terms, ThreadRef, TokenRef};
+use vicar_kernel::{ClientParts, Locality, OnOpen, Outcome, Qos, Terms, ThreadRef, TokenRef, Tracking};
 use vicar_nt::NtStatus;
 
 use crate::convert;
@@ -16,7 +16,7 @@ use crate::layout::{
     SECURITY_SUBJECT_CONTEXT, TOKEN_CONTROL, TOKEN_SOURCE,
 };
 use crate::object;
-use crate::ptr::{self, Held};
+use crate::ptr;
 use crate::se::subject;
 use crate::verifier::{Rule, book, flow};
 
@@ -54,13 +54,23 @@ pub(crate) const EMPTY: SECURITY_CLIENT_CONTEXT = SECURITY_CLIENT_CONTEXT {
 pub(crate) const NO_LUID: LUID = LUID { LowPart: 0, HighPart: 0 };
 
 /// Reads what a client grants; the length is not looked at, because the caller is the kernel.
+///
+/// Member by member: they may have been written so just before, and would not be in one piece yet.
+#[inline(always)]
 fn qos(call: &Call, from: *const SECURITY_QUALITY_OF_SERVICE) -> Result<Qos, NtStatus> {
-    let Some(wire) = ptr::read(from) else {
+    let Some(level) = ptr::read(ptr::field(from, offset_of!(SECURITY_QUALITY_OF_SERVICE, ImpersonationLevel))) else {
         call.report(Rule::NullArgument, "ClientSecurityQos is NULL");
         return Err(NtStatus::INVALID_PARAMETER);
     };
-    let [l0, l1, l2, l3] = wire.ImpersonationLevel.to_le_bytes();
-    Qos::parse([0, 0, 0, 0, l0, l1, l2, l3, wire.ContextTrackingMode, wire.EffectiveOnly, 0, 0])
+    let flag = |offset: usize| ptr::read::<BOOLEAN>(ptr::field(from, offset)).unwrap_or(0);
+    Ok(Qos {
+        level: convert::from_level(level)?,
+        tracking: match flag(offset_of!(SECURITY_QUALITY_OF_SERVICE, ContextTrackingMode)) {
+            0 => Tracking::Static,
+            1.. => Tracking::Dynamic,
+        },
+        reach: convert::reach(flag(offset_of!(SECURITY_QUALITY_OF_SERVICE, EffectiveOnly))),
+    })
 }
 
 fn locality(is_remote: BOOLEAN) -> Locality {
@@ -68,24 +78,21 @@ fn locality(is_remote: BOOLEAN) -> Locality {
 }
 
 /// Stores what was captured; nothing is referenced when there is nowhere to store it.
+#[inline(always)]
 fn store(
     call: &Call,
     to: *mut SECURITY_CLIENT_CONTEXT,
     is_remote: BOOLEAN,
-    captured: Result<ClientContext, NtStatus>,
+    captured: Result<ClientParts, NtStatus>,
 ) -> Result<(), NtStatus> {
-    let context = match captured {
-        Ok(context) => context,
-        Err(status) => {
-            ptr::write(to, EMPTY);
-            return Err(status);
-        }
+    let parts = match captured {
+        Ok(parts) => parts,
+        Err(status) => return refuse(to, status),
     };
     if to.is_null() {
         call.report(Rule::NullArgument, "ClientContext is NULL");
         return Err(NtStatus::INVALID_PARAMETER);
     }
-    let parts = context.into_parts();
     let token = object::give(call, parts.token);
     if call.is_verified() {
         book::created(to.addr(), token.addr(), call.site());
@@ -97,8 +104,8 @@ fn store(
                 Length: 12,
                 ImpersonationLevel: convert::level(parts.qos.level),
                 ContextTrackingMode: match parts.qos.tracking {
-                    vicar_kernel::Tracking::Static => 0,
-                    vicar_kernel::Tracking::Dynamic => 1,
+                    Tracking::Static => 0,
+                    Tracking::Dynamic => 1,
                 },
                 // The reach of a copy is what the policy made of it; of a live token the other field counts.
                 EffectiveOnly: convert::effective_only(if parts.is_direct { parts.qos.reach } else { parts.reach }),
@@ -111,6 +118,13 @@ fn store(
         },
     );
     Ok(())
+}
+
+/// Leaves a context that nobody can use behind.
+#[cold]
+fn refuse(to: *mut SECURITY_CLIENT_CONTEXT, status: NtStatus) -> Result<(), NtStatus> {
+    ptr::write(to, EMPTY);
+    Err(status)
 }
 
 /// Captures whom a thread acts as.
@@ -134,15 +148,19 @@ pub unsafe extern "system" fn SeCreateClientSecurity(
     ClientContext: *mut SECURITY_CLIENT_CONTEXT,
 ) -> NTSTATUS {
     enter(&CREATE, |call| {
-        let captured = match planned(call) {
+        let qos = match planned(call) {
             Some(status) => Err(NtStatus(status.cast_unsigned())),
-            None => qos(call, ClientSecurityQos).and_then(|qos| {
-                let thread: Held<ThreadRef> = object::look(call, ClientThread).ok_or(NtStatus::INVALID_PARAMETER)?;
-                subject::test_alive(call, &thread);
-                vicar_kernel::ClientContext::capture(&thread, qos, locality(RemoteSession))
-            }),
+            None => qos(call, ClientSecurityQos),
         };
-        answer(store(call, ClientContext, RemoteSession, captured))
+        let stored = match qos {
+            Ok(qos) => object::with(call, ClientThread, |thread: &ThreadRef| {
+                subject::test_alive(call, thread);
+                let captured = ClientParts::capture(thread, qos, locality(RemoteSession));
+                answer(store(call, ClientContext, RemoteSession, captured))
+            }),
+            Err(status) => Some(answer(refuse(ClientContext, status))),
+        };
+        stored.unwrap_or_else(|| answer(refuse(ClientContext, NtStatus::INVALID_PARAMETER)))
     })
 }
 
@@ -168,16 +186,18 @@ pub unsafe extern "system" fn SeCreateClientSecurityFromSubjectContext(
     ClientContext: *mut SECURITY_CLIENT_CONTEXT,
 ) -> NTSTATUS {
     enter(&CREATE_FROM, |call| {
-        let captured = match planned(call) {
+        let qos = match planned(call) {
             Some(status) => Err(NtStatus(status.cast_unsigned())),
-            None => qos(call, ClientSecurityQos).and_then(|qos| {
-                subject::view(call, SubjectContext, |subject| {
-                    vicar_kernel::ClientContext::from_subject(subject, qos, locality(ServerIsRemote))
-                })
-                .ok_or(NtStatus::INVALID_PARAMETER)?
-            }),
+            None => qos(call, ClientSecurityQos),
         };
-        answer(store(call, ClientContext, ServerIsRemote, captured))
+        let stored = match qos {
+            Ok(qos) => subject::with_tokens(call, SubjectContext, |tokens| {
+                let captured = ClientParts::from_subject(tokens, qos, locality(ServerIsRemote));
+                answer(store(call, ClientContext, ServerIsRemote, captured))
+            }),
+            Err(status) => Some(answer(refuse(ClientContext, status))),
+        };
+        stored.unwrap_or_else(|| answer(refuse(ClientContext, NtStatus::INVALID_PARAMETER)))
     })
 }
 
@@ -245,8 +265,10 @@ fn impersonate(call: &Call, from: *const SECURITY_CLIENT_CONTEXT, thread: PETHRE
         reach: convert::reach(effective_only),
         on_open: OnOpen::Copy,
     };
-    let token: Held<TokenRef> = object::look(call, token).ok_or(NtStatus::INVALID_PARAMETER)?;
-    on_thread(call, thread, |thread| thread.impersonate_token(&token, terms))
+    object::with(call, token, |token: &TokenRef| {
+        on_thread(call, thread, |thread| thread.impersonate_token(token, terms))
+    })
+    .ok_or(NtStatus::INVALID_PARAMETER)?
 }
 
 /// Lets the verifier know what it came to for the thread that is named, or the calling one.
@@ -282,8 +304,7 @@ pub(crate) fn on_thread<R>(
     if thread.is_null() {
         return action(&current::seat().host.thread);
     }
-    let thread: Held<ThreadRef> = object::look(call, thread).ok_or(NtStatus::INVALID_PARAMETER)?;
-    action(&thread)
+    object::with(call, thread, action).ok_or(NtStatus::INVALID_PARAMETER)?
 }
 
 /// Makes a thread act as a client.

@@ -77,8 +77,8 @@ pub unsafe extern "system" fn SePrivilegeCheck(
         }
         let Some(mut set) = Required::read(RequiredPrivileges) else { return 0 };
         let mode = convert::mode(AccessMode);
-        let holds =
-            subject::view(call, SubjectContext, |subject| subject.privilege_check(&mut set.wanted, set.need, mode));
+        let (wanted, need) = (&mut set.wanted, set.need);
+        let holds = subject::with_tokens(call, SubjectContext, |tokens| tokens.privilege_check(wanted, need, mode));
         let Some(holds) = holds else { return 0 };
         flow::answers_by_level(call, SubjectContext);
         set.write_back(RequiredPrivileges);

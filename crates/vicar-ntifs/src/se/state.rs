@@ -6,7 +6,6 @@
 use std::mem::offset_of;
 use std::ptr::null_mut;
 
-use vicar_kernel::access::Granted;
 use vicar_kernel::{SubjectContext, TokenRef};
 use vicar_nt::group::Group;
 use vicar_nt::privilege::PrivilegeState;
@@ -24,7 +23,7 @@ use crate::layout::{
 };
 use crate::object;
 use crate::ptr::{self, Held};
-use crate::se::access::{Question, answer, check};
+use crate::se::access::{Answer, Question, check};
 use crate::se::{filter, subject};
 use crate::verifier::{Rule, flow};
 use crate::world;
@@ -280,17 +279,17 @@ struct Stateless {
 impl Stateless {
     fn answer(&self, call: &Call, subject: Result<SubjectContext, NtStatus>) -> BOOLEAN {
         flow::checks(call, self.AccessMode);
-        let result = match planned(call) {
-            Some(status) => Err(NtStatus(status.cast_unsigned())),
+        let answer = match planned(call) {
+            Some(status) => Answer::from(NtStatus(status.cast_unsigned())),
             None => self.decide(call, subject),
         };
-        answer(call, result, self.Privileges, self.GrantedAccess, self.AccessStatus)
+        answer.store(call, self.Privileges, self.GrantedAccess, self.AccessStatus)
     }
 
-    fn decide(&self, call: &Call, subject: Result<SubjectContext, NtStatus>) -> Result<Granted, NtStatus> {
+    fn decide(&self, call: &Call, subject: Result<SubjectContext, NtStatus>) -> Answer {
         let Some(mapping) = ptr::read(self.GenericMapping) else {
             call.report(Rule::NullArgument, "GenericMapping is NULL");
-            return Err(NtStatus::ACCESS_DENIED);
+            return Answer::from(NtStatus::ACCESS_DENIED);
         };
         let question = Question {
             descriptor: self.SecurityDescriptor,
@@ -299,7 +298,10 @@ impl Stateless {
             mapping: convert::mapping(mapping),
             mode: self.AccessMode,
         };
-        check(call, &subject?, question)
+        match subject {
+            Ok(subject) => check(call, subject.tokens(), &question),
+            Err(status) => Answer::from(status),
+        }
     }
 }
 

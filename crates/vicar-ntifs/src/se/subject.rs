@@ -3,11 +3,11 @@
 //! A `SECURITY_SUBJECT_CONTEXT` is not opaque: file systems put other tokens into it before a check. So it is read anew
 //! at every call, and nothing is remembered about it but by the verifier.
 
-use std::mem::{ManuallyDrop, offset_of};
+use std::mem::offset_of;
 use std::sync::Arc;
 
 use vicar_kernel::token::Snapshot;
-use vicar_kernel::{ProcessRef, SubjectContext, ThreadRef, TokenRef};
+use vicar_kernel::{ProcessRef, SubjectContext, SubjectTokens, ThreadRef, TokenRef};
 use vicar_nt::{ImpersonationLevel, NtStatus};
 
 use crate::convert;
@@ -28,15 +28,15 @@ static RELEASE: Routine = routine!(SeReleaseSubjectContext, PASSIVE_LEVEL, "SeRe
 static QUERY: Routine =
     routine!(vicar_query_subject_context_token, APC_LEVEL, "SeQuerySubjectContextToken (ntifs.h page)");
 
-/// Reads a subject context and shows it to `action`, made of the caller's own references where they are addresses.
+/// Reads a subject context and shows its tokens to `action`, where the caller keeps them.
 ///
 /// # Returns
 /// `None` for null, and for fields that are no tokens. A level that is none counts as Anonymous: it authorises nothing.
-#[inline]
-pub(crate) fn view<R>(
+#[inline(always)]
+pub(crate) fn with_tokens<R>(
     call: &Call,
     from: *const SECURITY_SUBJECT_CONTEXT,
-    action: impl FnOnce(&SubjectContext) -> R,
+    mut action: impl FnMut(SubjectTokens<'_>) -> R,
 ) -> Option<R> {
     // The fields, and not the whole: they may have been written one by one just before.
     let Some(primary) = ptr::read(ptr::field(from, offset_of!(SECURITY_SUBJECT_CONTEXT, PrimaryToken))) else {
@@ -44,32 +44,24 @@ pub(crate) fn view<R>(
         return None;
     };
     let client: PACCESS_TOKEN = ptr::read(ptr::field(from, offset_of!(SECURITY_SUBJECT_CONTEXT, ClientToken)))?;
-    let primary: Held<TokenRef> = object::look(call, primary)?;
-    if client.is_null() {
-        return Some(match primary {
-            Held::Borrowed(primary) => {
-                let primary = ManuallyDrop::into_inner(primary);
-                action(&ManuallyDrop::new(SubjectContext::from_parts(None, ImpersonationLevel::Anonymous, primary)))
-            }
-            Held::Owned(primary) => action(&SubjectContext::from_parts(None, ImpersonationLevel::Anonymous, primary)),
-        });
-    }
     let level = ptr::read(ptr::field(from, offset_of!(SECURITY_SUBJECT_CONTEXT, ImpersonationLevel)))?;
     let level = convert::from_level(level).unwrap_or(ImpersonationLevel::Anonymous);
-    Some(match (object::look::<TokenRef>(call, client)?, primary) {
-        (Held::Borrowed(client), Held::Borrowed(primary)) => {
-            let (client, primary) = (ManuallyDrop::into_inner(client), ManuallyDrop::into_inner(primary));
-            action(&ManuallyDrop::new(SubjectContext::from_parts(Some(client), level, primary)))
-        }
-        (client, primary) => action(&SubjectContext::from_parts(Some(owned(client)), level, owned(primary))),
+    object::with_two(call, primary, client, |primary: &TokenRef, client: Option<&TokenRef>| {
+        action(SubjectTokens::new(client.map(|client| (client, level)), primary))
     })
 }
 
-fn owned(held: Held<TokenRef>) -> TokenRef {
-    match held {
-        Held::Borrowed(token) => TokenRef::clone(&token),
-        Held::Owned(token) => token,
-    }
+/// Reads a subject context and shows it to `action`, with references of its own.
+///
+/// # Returns
+/// As for [`with_tokens`].
+pub(crate) fn view<R>(
+    call: &Call,
+    from: *const SECURITY_SUBJECT_CONTEXT,
+    action: impl FnOnce(&SubjectContext) -> R,
+) -> Option<R> {
+    let subject = with_tokens(call, from, |tokens| tokens.to_context())?;
+    Some(action(&subject))
 }
 
 /// Returns the state of whoever may authorise something: the client, or the process if there is no client.

@@ -22,7 +22,7 @@ static SESSION: Routine = routine!(SeQuerySessionIdToken, PASSIVE_LEVEL, "SeQuer
 
 /// Looks at a token and answers one question about it.
 fn ask<R>(call: &Call, token: PACCESS_TOKEN, otherwise: R, question: impl FnOnce(&TokenRef) -> R) -> R {
-    object::look::<TokenRef>(call, token).map_or(otherwise, |token| question(&token))
+    object::with(call, token, question).unwrap_or(otherwise)
 }
 
 /// Looks at a token that a routine cannot do without.
