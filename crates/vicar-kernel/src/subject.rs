@@ -84,8 +84,7 @@ impl SubjectContext {
     /// - `primary`: the token of the process.
     #[track_caller]
     pub fn from_parts(client: Option<TokenRef>, level: ImpersonationLevel, primary: TokenRef) -> Self {
-        let client =
-            client.map(|token| SubjectClient { level: capped(&token, level), token, reach: Reach::AllHeld });
+        let client = client.map(|token| SubjectClient { level: capped(&token, level), token, reach: Reach::AllHeld });
         Self { client, primary, audit_id: 0, thread: None }
     }
 
@@ -312,11 +311,8 @@ impl<'a> SubjectTokens<'a> {
     /// Takes references of its own.
     #[track_caller]
     pub fn to_context(&self) -> SubjectContext {
-        let client = self.client.map(|(token, level)| SubjectClient {
-            token: token.clone(),
-            level,
-            reach: Reach::AllHeld,
-        });
+        let client =
+            self.client.map(|(token, level)| SubjectClient { token: token.clone(), level, reach: Reach::AllHeld });
         SubjectContext { client, primary: self.primary.clone(), audit_id: 0, thread: None }
     }
 

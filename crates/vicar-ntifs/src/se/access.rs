@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::mem::offset_of;
 
-use vicar_kernel::{SeenSubject, SubjectTokens, TokenRef};
 use vicar_kernel::access::{Access, Granted};
+use vicar_kernel::{SeenSubject, SubjectTokens, TokenRef};
 use vicar_nt::descriptor::DescriptorRef;
 use vicar_nt::privilege::PrivilegeMask;
 use vicar_nt::{AccessMask, GenericMapping, ImpersonationLevel, NtStatus, RequestedMask};
@@ -16,7 +16,8 @@ use crate::layout::{
     ACCESS_MASK, BOOLEAN, GENERIC_MAPPING, KPROCESSOR_MODE, LUID_AND_ATTRIBUTES, NTSTATUS, PACCESS_TOKEN,
     PRIVILEGE_SET, PSECURITY_DESCRIPTOR, SECURITY_SUBJECT_CONTEXT,
 };
-use crate::ptr::{self, Known};
+use crate::ptr;
+use crate::se::known::Known;
 use crate::se::subject;
 use crate::verifier::{Rule, book, flow};
 

@@ -6,6 +6,7 @@ pub(crate) mod change;
 pub(crate) mod client;
 pub(crate) mod filter;
 pub(crate) mod information;
+pub(crate) mod known;
 pub(crate) mod privilege;
 pub(crate) mod session;
 pub(crate) mod state;
