@@ -312,3 +312,55 @@ fn a_token_that_is_client_and_primary_at_once_is_read_once() {
     let subject = locked.subject();
     assert!(std::ptr::eq(subject.client.unwrap().0, subject.primary));
 }
+
+/// Whoever keeps states between checks sees every change of a token, and every other token, all the same.
+#[test]
+fn what_was_seen_before_is_not_what_is_checked() {
+    let world = World::new();
+    let mapping = GenericMapping::of(1, 2, 4, 7);
+    let hers = sddl::parse(&format!("O:BAG:BAD:(A;;GR;;;{})", user_b()), None).unwrap();
+    let ask = |desired| vicar_kernel::access::Access {
+        descriptor: Some(hers.as_ref()),
+        desired: RequestedMask(desired),
+        previously_granted: RequestedMask(0),
+        mapping,
+        mode: AccessMode::User,
+    };
+    let mut seen = vicar_kernel::SeenSubject::default();
+    let mut same = |subject: &SubjectContext, desired| {
+        let expected = subject.access_check(&ask(desired));
+        for _ in 0..3 {
+            assert_eq!(subject.tokens().access_check(&ask(desired), &mut seen), expected);
+        }
+        expected.is_ok()
+    };
+    let subjects = [Who::A, Who::B, Who::Sys].map(|who| SubjectContext::capture(&world.thread(who)));
+    let worn = [Imp, Identification].map(|level| SubjectContext::capture(&world.wearing(Who::B, level)));
+    for one in subjects.iter().chain(&worn) {
+        for other in subjects.iter().chain(&worn) {
+            same(one, 0x8000_0000);
+            same(other, 0x8000_0000);
+        }
+    }
+    // The audit list is for those who hold a privilege: it is disabled and enabled between checks.
+    let state = vicar_nt::token::TokenState::builder(user_a())
+        .privilege(Privilege::Security, vicar_nt::privilege::PrivilegeState::EnabledByDefault);
+    let token = world
+        .system
+        .logon(vicar_kernel::LogonKind::Network, None)
+        .unwrap()
+        .create_token(vicar_kernel::TokenSpec {
+            state: state.build().unwrap(),
+            kind: vicar_kernel::TokenKind::Primary,
+            source: *b"again   ",
+            origin: Luid::ZERO,
+        })
+        .unwrap();
+    let process = vicar_kernel::Process::new(&world.system, token).unwrap();
+    let subject = SubjectContext::capture(&vicar_kernel::Thread::new(&process));
+    for is_enabled in [true, false, true, false] {
+        let attributes = if is_enabled { PrivilegeAttributes::ENABLED } else { PrivilegeAttributes::empty() };
+        let _ = subject.primary().adjust_privileges(&[LuidAndAttributes::new(Privilege::Security, attributes)]);
+        assert_eq!(same(&subject, 0x0100_0000), is_enabled);
+    }
+}

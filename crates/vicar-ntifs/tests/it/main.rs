@@ -7,6 +7,7 @@
     reason = "a test program: a failure is a panic, and the routines of a C interface are unsafe to call (in call.rs)"
 )]
 
+mod again;
 mod call;
 mod check;
 mod client;
