@@ -124,7 +124,7 @@ impl ClientContext {
     ///
     /// # NT
     /// `SeCreateClientSecurityFromSubjectContext`. NT's subject context does not know the thread's effective-only
-    /// restriction; ours does, and [`EffectiveOnlyRule`] says whether it is kept.
+    /// restriction; ours does, and [`EffectiveOnlyRule`](crate::policy::EffectiveOnlyRule) says whether it is kept.
     ///
     /// # Source
     /// SeCreateClientSecurityFromSubjectContext (ntifs.h page); spec/nt-impersonation 2.2.

@@ -108,7 +108,7 @@ impl ClientParts {
     /// Captures whom a thread acts as, for a structure of the caller's own.
     ///
     /// # Errors
-    /// - as for [`ClientContext::capture`].
+    /// - as for [`ClientContext::capture`](crate::ClientContext::capture).
     ///
     /// # NT
     /// `SeCreateClientSecurity`.
@@ -128,7 +128,7 @@ impl ClientParts {
     /// Captures the client of a subject, or its process if it has none, for a structure of the caller's own.
     ///
     /// # Errors
-    /// - as for [`ClientContext::capture`].
+    /// - as for [`ClientContext::capture`](crate::ClientContext::capture).
     ///
     /// # NT
     /// `SeCreateClientSecurityFromSubjectContext`.
