@@ -2,6 +2,8 @@
 
 use crate::roads::{self, Road};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Set in the process that is in the environment: what the machine lacks.
@@ -96,6 +98,10 @@ impl Place {
         if let Some(which) = std::env::var_os(WHICH) {
             return which == *self.name();
         }
+        if matches!(self, Self::Service { .. }) && !is_in_reach(&std::env::current_exe().unwrap()) {
+            println!("skipped: this program is where others cannot get");
+            return false;
+        }
         let mut command = self.command();
         let mut child = match command.env(INNER, roads::there_is()).env(WHICH, self.name()).spawn() {
             Ok(child) => child,
@@ -126,6 +132,11 @@ impl Place {
         assert!(status.success(), "{status}");
         false
     }
+}
+
+/// Whether everybody may execute a file and get to it.
+fn is_in_reach(file: &Path) -> bool {
+    file.ancestors().all(|at| std::fs::metadata(at).is_ok_and(|there| there.permissions().mode() & 0o001 != 0))
 }
 
 /// Tries every road in a place and compares what each says. A test that names several places is started again for each.
