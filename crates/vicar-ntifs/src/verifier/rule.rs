@@ -98,7 +98,7 @@ rules! {
     ClientThreadGone = 31, "client-thread-gone", "SeCreateClientSecurity (ntifs.h page): ClientThread";
     /// A thread waited at an interrupt level at which it must not.
     WaitsAtDispatch = 32, "waits-at-dispatch", "KeWaitForSingleObject (wdm.h page): IRQL";
-    /// A lock was taken that the thread has already, released or deleted in another's hands, or held at the end of a request or a work item.
+    /// A lock was taken that the thread has already, or a resource outside of a critical region; or released or deleted in another's hands, or held at the end of a request or a work item.
     LockMisused = 33, "lock-misused", "KeAcquireSpinLock, ExAcquireFastMutex, ExAcquireResourceExclusiveLite (wdm.h pages)";
     /// A lock was released to another interrupt level than it was acquired at, or at another than its owner's.
     IrqlNotRestored = 34, "irql-not-restored", "KeReleaseSpinLock, ExReleaseFastMutex (wdm.h pages)";
