@@ -242,7 +242,7 @@ impl core::error::Error for SignInError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForkError {
-    /// This process has more than one thread, or `/proc` cannot say: fork the supervisor first.
+    /// This process has more than one thread, or `/proc` cannot say: fork such processes first.
     ManyThreads,
     /// A system call failed, here or in the new process.
     Failed {
@@ -278,7 +278,9 @@ impl fmt::Display for Missing {
 impl fmt::Display for ForkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ManyThreads => f.write_str("the supervisor must be forked while the process has one thread"),
+            Self::ManyThreads => {
+                f.write_str("a process for the server can be forked only while the server has one thread")
+            }
             Self::Lacks(missing) => write!(f, "this process needs {missing} for it"),
             Self::Failed { operation, errno } => {
                 write!(f, "{operation}: {}", std::io::Error::from_raw_os_error(*errno))
