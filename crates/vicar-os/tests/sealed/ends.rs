@@ -18,12 +18,12 @@ fn pid_of(world: &World, client: &vicar_os::ClientContext, plan: &Arc<Plan>) -> 
     u32::from_le_bytes(world.job(client, plan, "pid", b"").unwrap().bytes.try_into().unwrap())
 }
 
-fn process(pid: u32) -> OwnedFd {
+pub(crate) fn process(pid: u32) -> OwnedFd {
     rustix::process::pidfd_open(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), PidfdFlags::empty()).unwrap()
 }
 
 /// Waits until a process has ended.
-fn ends(process: &OwnedFd) {
+pub(crate) fn ends(process: &OwnedFd) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let limit = Timespec { tv_sec: 60, tv_nsec: 0 };
     assert_eq!(poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit)), Ok(1), "the process did not end");

@@ -1,5 +1,6 @@
 //! What the kernel shows of a worker, and what it refuses.
 
+use crate::ends::{ends, process};
 use crate::later::attack_later;
 use crate::scratch::identity;
 use crate::world::{World, plan};
@@ -124,8 +125,11 @@ pub(crate) fn the_client_cannot_touch_its_worker() {
     strangers.end().all_refused();
     // From a sealed program of the same user, and of another.
     let bobs = pid_of(&bob, &parse);
+    let killed = process(pid);
     let script = format!("kill -9 {bobs} 2> /dev/null || echo refused; kill -9 {pid} && echo ended");
     assert_eq!(world.text(&alice, &execute, "shell", script.as_bytes()), "refused\nended\n");
+    // A signal is on its way when kill returns: a request that is sent before it arrives would be lost with the worker.
+    ends(&killed);
     drop(worker);
     // The next request gets a new worker; the other client's is there.
     assert_ne!(pid_of(&alice, &parse), pid);
