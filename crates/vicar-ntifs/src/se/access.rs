@@ -24,6 +24,7 @@ use crate::verifier::{Rule, book, flow};
 static CHECK: Routine = routine!(SeAccessCheck, PASSIVE_LEVEL, "SeAccessCheck (wdm.h page)");
 static FREE: Routine = routine!(SeFreePrivileges, PASSIVE_LEVEL, "SeFreePrivileges (ntifs.h page)");
 
+/// `SE_PRIVILEGE_USED_FOR_ACCESS`.
 const USED_FOR_ACCESS: u32 = 0x8000_0000;
 
 /// What is asked, apart from who asks.
@@ -184,17 +185,26 @@ pub(crate) fn privileges_used(call: &Call, used: PrivilegeMask) -> Result<*mut P
     if used.is_empty() {
         return Ok(std::ptr::null_mut());
     }
-    let count = usize::try_from(used.count()).unwrap_or(0);
-    let length = count.saturating_mul(size_of::<LUID_AND_ATTRIBUTES>()).saturating_add(8);
-    let set = pool::allocate(call, length, *b"Sepv", 0)?.cast::<PRIVILEGE_SET>();
-    ptr::write(set.cast::<u32>(), used.count());
-    ptr::write(set.cast::<u32>().wrapping_add(1), 1);
-    let entries = set.cast::<u32>().wrapping_add(2).cast::<LUID_AND_ATTRIBUTES>();
+    let set = pool::allocate(call, bytes_of_privileges(used.count()), *b"Sepv", 0)?.cast::<PRIVILEGE_SET>();
+    write_privileges(set, used);
+    Ok(set)
+}
+
+/// The bytes of a set of so many privileges.
+pub(crate) fn bytes_of_privileges(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(0).saturating_mul(size_of::<LUID_AND_ATTRIBUTES>()).saturating_add(8)
+}
+
+/// Writes the privileges that were used where there is room for them; a set of none is zero.
+pub(crate) fn write_privileges(set: *mut PRIVILEGE_SET, used: PrivilegeMask) {
+    let head = set.cast::<u32>();
+    ptr::write_at(head, 0, used.count());
+    ptr::write_at(head, 1, u32::from(!used.is_empty()));
+    let entries = head.wrapping_add(2).cast::<LUID_AND_ATTRIBUTES>();
     for (index, privilege) in used.iter().enumerate() {
         let entry = LUID_AND_ATTRIBUTES { Luid: convert::luid(privilege.luid()), Attributes: USED_FOR_ACCESS };
         ptr::write_at(entries, index, entry);
     }
-    Ok(set)
 }
 
 /// Checks access for a subject context to what a descriptor protects.

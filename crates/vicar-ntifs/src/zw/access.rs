@@ -5,7 +5,6 @@ use vicar_kernel::handle::right;
 use vicar_kernel::subject::LockedSubject;
 use vicar_nt::check::{AccessMode, NodeAnswer, ObjectType};
 use vicar_nt::descriptor::Descriptor;
-use vicar_nt::privilege::PrivilegeMask;
 use vicar_nt::{AccessMask, NtStatus, RequestedMask, Sid};
 
 use super::{capture, held, previous_mode, probe, probe_optional};
@@ -13,10 +12,11 @@ use crate::convert;
 use crate::entry::{Call, Routine, enter_status, routine};
 use crate::handle;
 use crate::layout::{
-    ACCESS_MASK, GENERIC_MAPPING, GUID, HANDLE, LUID_AND_ATTRIBUTES, NTSTATUS, OBJECT_TYPE_LIST, PRIVILEGE_SET,
-    PSECURITY_DESCRIPTOR, PSID, ULONG,
+    ACCESS_MASK, GENERIC_MAPPING, GUID, HANDLE, NTSTATUS, OBJECT_TYPE_LIST, PRIVILEGE_SET, PSECURITY_DESCRIPTOR, PSID,
+    ULONG,
 };
 use crate::ptr;
+use crate::se::access::{bytes_of_privileges, write_privileges};
 use crate::world;
 
 static ZW: Routine = routine!(ZwAccessCheck, PASSIVE_LEVEL, "AccessCheck (securitybaseapi.h page)");
@@ -179,28 +179,13 @@ impl Used {
 
     /// Tests that there is room for so many privileges, and says how much is needed otherwise.
     fn demand(&self, count: u32) -> Result<(), NtStatus> {
-        let entries = usize::try_from(count).unwrap_or(0).saturating_mul(size_of::<LUID_AND_ATTRIBUTES>());
-        let needed = ULONG::try_from(entries.saturating_add(8).max(LEAST)).unwrap_or(ULONG::MAX);
+        let needed = ULONG::try_from(bytes_of_privileges(count).max(LEAST)).unwrap_or(ULONG::MAX);
         let room = ptr::read(self.PrivilegeSetLength.cast_const()).unwrap_or(0);
         if room < needed {
             ptr::write(self.PrivilegeSetLength, needed);
             return Err(NtStatus::BUFFER_TOO_SMALL);
         }
         if self.PrivilegeSet.is_null() { Err(NtStatus::ACCESS_VIOLATION) } else { Ok(()) }
-    }
-
-    /// Writes the set; one of no privileges is zero.
-    fn write(&self, used: PrivilegeMask) {
-        /// `SE_PRIVILEGE_USED_FOR_ACCESS`.
-        const USED_FOR_ACCESS: u32 = 0x8000_0000;
-        let head = self.PrivilegeSet.cast::<u32>();
-        ptr::write_at(head, 0, used.count());
-        ptr::write_at(head, 1, u32::from(!used.is_empty()));
-        let entries = head.wrapping_add(2).cast::<LUID_AND_ATTRIBUTES>();
-        for (index, privilege) in used.iter().enumerate() {
-            let entry = LUID_AND_ATTRIBUTES { Luid: convert::luid(privilege.luid()), Attributes: USED_FOR_ACCESS };
-            ptr::write_at(entries, index, entry);
-        }
     }
 }
 
@@ -230,7 +215,7 @@ fn check(
         Ok(answer)
     });
     places.write(answer.as_ref().map(|answer| &*answer.nodes).map_err(|status| *status));
-    answer.map(|answer| used.write(answer.privileges))
+    answer.map(|answer| write_privileges(used.PrivilegeSet, answer.privileges))
 }
 
 /// Checks access to an object of the caller's for whomever a token speaks for, for the kernel.
